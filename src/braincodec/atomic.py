@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -63,15 +62,15 @@ def replace(source: Path, target: Path) -> None:
     """Rename `source` to `target`, replacing what was there (folders too)."""
     if target.is_dir() and not target.is_symlink():
         aside = target.with_name(f".{uuid.uuid4().hex[:12]}-{target.name}")
-        os.replace(target, aside)
+        target.replace(aside)
         try:
-            os.replace(source, target)
+            source.replace(target)
         except OSError:
-            os.replace(aside, target)
+            aside.replace(target)
             raise
         remove(aside)
     else:
-        os.replace(source, target)
+        source.replace(target)
 
 
 def remove(path: Path) -> None:
@@ -84,6 +83,6 @@ def remove(path: Path) -> None:
 
 def write_error(target: Path, error: OSError) -> OutputError:
     """An `OutputError` that names the file, the reason and the free space on its disk."""
-    existing = next((folder for folder in (target, *target.parents) if folder.exists()), Path("."))
+    existing = next((folder for folder in (target, *target.parents) if folder.exists()), Path())
     free = shutil.disk_usage(existing).free
     return OutputError(f"cannot write {target}: {error.strerror or error} ({free / 1e6:,.1f} MB free on that disk)")
