@@ -1,0 +1,90 @@
+"""Backbones by name: ``scheme:name[@weights]``."""
+
+from __future__ import annotations
+
+from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
+from braincodec.features.backbone import Backbone
+from braincodec.registry import Registry
+
+# scheme to a function (name, weights or None) -> Backbone; others join by entry points of the same group
+BACKBONES = Registry(
+    "backbone scheme",
+    entry_point_group="braincodec.backbones",
+    built_in={
+        "torchvision": "braincodec.features.torchvision_backbones:load",
+        "timm": "braincodec.features.timm_backbones:load",
+        "open_clip": "braincodec.features.open_clip_backbones:load",
+        "efficientnet_lite": "braincodec.features.efficientnet_lite:load",
+        "module": "braincodec.features.imported_backbones:load",
+    },
+)
+
+
+def get_backbone(name: str, *, allow_import: bool = True) -> Backbone:
+    """Load a backbone by name.
+
+    Parameters
+    ----------
+    name : str
+        One of
+
+        - ``torchvision:vit_b_32``, or with chosen weights ``torchvision:vit_b_32@IMAGENET1K_V1``
+        - ``timm:vit_tiny_patch16_224.augreg_in21k``: any name of timm's
+        - ``open_clip:ViT-B-32/laion2b_s34b_b79k``: the visual tower alone
+        - ``efficientnet_lite:0``: its ImageNet weights come with the extra `offline`
+        - ``package.module:attribute``: a callable without arguments that returns a ``torch.nn.Module``
+          (or a `Backbone`)
+
+        Each takes ``@none`` or ``@none-SEED`` for random weights and ``@/path/to/weights.safetensors`` (or ``.pth``)
+        for weights of your own.
+    allow_import : bool
+        False refuses ``package.module:attribute``, which runs that code; for names that came with a file.
+
+    Returns
+    -------
+    Backbone
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown scheme, network or weights; the message lists near names.
+    MissingExtraError
+        The package behind the scheme is not installed.
+    MissingFileError
+        The weights are neither here nor to be had; the message says which, where it looked, and what to do.
+
+    Examples
+    --------
+    >>> get_backbone("collections:OrderedDict", allow_import=False)
+    Traceback (most recent call last):
+    braincodec.errors.InputValueError: ...
+    """
+    if not isinstance(name, str):
+        raise InputTypeError(f"a backbone is named by text such as 'torchvision:vit_b_32', got {type(name).__name__}")
+    scheme, separator, rest = name.partition(":")
+    if not separator or not rest:
+        raise InputValueError(
+            f"backbone {name!r} has no scheme; write 'scheme:name' with one of {', '.join(BACKBONES)}, "
+            "or 'package.module:attribute'"
+        )
+    imported = scheme == "module" or scheme not in BACKBONES
+    if imported and not allow_import:
+        raise InputValueError(
+            f"backbone {name!r} would import and run code named by a file; load it yourself with get_backbone "
+            f"and pass it on. Known schemes: {', '.join(BACKBONES)}"
+        )
+    if imported and scheme != "module":
+        if not _importable(scheme):
+            raise UnknownNameError("backbone scheme", scheme, BACKBONES.names(), where=f"in {name!r}")
+        scheme, rest = "module", name
+    rest, _, weights = rest.partition("@")
+    return BACKBONES.get(scheme)(rest, weights or None)
+
+
+def _importable(module: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
