@@ -21,7 +21,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Preprocessing(Config):
     """Crop, resize and normalise images, in this order: square crop, resize, centre crop, divide, subtract, divide.
 
-    Resizing follows torchvision's tensor transforms to the last bit. A step whose size is already right is skipped.
+    A step whose size is already right is skipped.
 
     Parameters
     ----------
@@ -34,8 +34,10 @@ class Preprocessing(Config):
     interpolation : {"bilinear", "bicubic", "nearest"}
     antialias : bool
         Low-pass filter when shrinking.
-    resize_in : {"uint8", "float"}
-        Whether resized pixels are rounded back to whole values in 0..255 (as when an uint8 tensor is resized).
+    resize_in : {"uint8", "float", "pillow"}
+        ``uint8`` rounds resized pixels to whole values in 0..255, to the last bit as torchvision's transforms do with
+        uint8 tensors; ``float`` does not round; ``pillow`` rounds after each of two passes, as Pillow does, and is
+        several times faster.
     divisor : float
         Pixels are divided by it: 255 for values in 0..1.
     mean, std : tuple of three floats
@@ -54,7 +56,7 @@ class Preprocessing(Config):
     center_crop: int | tuple[int, int] | None = None
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
     antialias: bool = True
-    resize_in: Literal["uint8", "float"] = "uint8"
+    resize_in: Literal["uint8", "float", "pillow"] = "uint8"
     divisor: float = 255.0
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -107,6 +109,9 @@ class Preprocessing(Config):
         result = torch.empty(len(images), 3, height, width)
         if resized == images.shape[2:]:
             np.copyto(result.numpy(), images[:, :, rows, columns])
+        elif self.resize_in == "pillow":
+            whole = torch.from_numpy(np.array(images))  # the copy is writable and keeps the memory order
+            result.copy_(self._interpolate(whole, resized)[:, :, rows, columns])
         else:
             # one image at a time keeps the temporaries in the processor's cache
             pixels = torch.empty(1, 3, *images.shape[2:])
@@ -131,16 +136,19 @@ class Preprocessing(Config):
         return _central(size, _pair(self.center_crop))
 
     def _resize(self, pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        from torch.nn.functional import interpolate
-
-        if self.interpolation == "nearest":
-            return interpolate(pixels, size=size, mode="nearest")
-        resized = interpolate(pixels, size=size, mode=self.interpolation, align_corners=False, antialias=self.antialias)
+        resized = self._interpolate(pixels, size)
         if self.resize_in == "uint8":
             resized = resized.round_()
             # bicubic weights overshoot
             resized = resized.clamp_(0, 255) if self.interpolation == "bicubic" else resized
         return resized
+
+    def _interpolate(self, pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        from torch.nn.functional import interpolate
+
+        if self.interpolation == "nearest":
+            return interpolate(pixels, size=size, mode="nearest")
+        return interpolate(pixels, size=size, mode=self.interpolation, align_corners=False, antialias=self.antialias)
 
     def _normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         if self.divisor != 1:

@@ -15,6 +15,7 @@ BACKBONES = Registry(
         "timm": "braincodec.features.timm_backbones:load",
         "open_clip": "braincodec.features.open_clip_backbones:load",
         "efficientnet_lite": "braincodec.features.efficientnet_lite:load",
+        "gabor": "braincodec.features.gabor:load",
         "module": "braincodec.features.imported_backbones:load",
     },
 )
@@ -32,6 +33,7 @@ def get_backbone(name: str, *, allow_import: bool = True) -> Backbone:
         - ``timm:vit_tiny_patch16_224.augreg_in21k``: any name of timm's
         - ``open_clip:ViT-B-32/laion2b_s34b_b79k``: the visual tower alone
         - ``efficientnet_lite:0``: its ImageNet weights come with the extra `offline`
+        - ``gabor:bank``: contrast energies of a bank of Gabor filters, computed; no weights to fetch
         - ``package.module:attribute``: a callable without arguments that returns a ``torch.nn.Module``
           (or a `Backbone`)
 
