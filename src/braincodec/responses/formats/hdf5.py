@@ -1,0 +1,42 @@
+"""netCDF-4 (`.nc`), which is HDF5 (`.h5`): dataset `responses` with its labels beside it, written block by block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from braincodec.responses.formats import Format, row_blocks
+from braincodec.responses.formats.labels import VARIABLE, coordinate_names, labels_of
+from braincodec.responses.formats.layout import chunk_shape
+
+
+def write(path: Path, responses: xr.DataArray) -> None:
+    """Write responses and labels to a netCDF-4 / HDF5 file.
+
+    Chunked and not compressed: responses are close to noise, and compressing them costs more time than it saves space.
+    """
+    import h5netcdf
+
+    labels = labels_of(responses)
+    labels.to_netcdf(path, engine="h5netcdf")
+    with h5netcdf.File(path, "a") as file:
+        for dim, size in zip(responses.dims, responses.shape, strict=True):
+            if dim not in file.dimensions:
+                file.dimensions[str(dim)] = size
+        chunks = chunk_shape(responses.shape[1:], responses.dtype.itemsize)
+        # HDF5 does not allow a chunk larger than a dimension of fixed size
+        chunks = tuple(min(chunk, max(size, 1)) for chunk, size in zip(chunks, responses.shape, strict=True))
+        empty = 0 in responses.shape
+        variable = file.create_variable(
+            VARIABLE, tuple(map(str, responses.dims)), responses.dtype, chunks=None if empty else chunks
+        )
+        variable.attrs["coordinates"] = np.bytes_(coordinate_names(labels, responses.dims))
+        start = 0
+        for block in row_blocks(responses, multiple=chunks[0]):
+            variable[start : start + len(block)] = block
+            start += len(block)
+
+
+FORMAT = Format(write)

@@ -1,0 +1,109 @@
+"""Zarr v3: one group, dimensions named, sharded so that a set is a few files, compressed, labels inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from braincodec.atomic import remove
+from braincodec.responses.formats import Format
+from braincodec.responses.formats.labels import VARIABLE, coordinate_names, labels_of
+from braincodec.responses.formats.layout import chunk_shape, shard_shape
+
+if TYPE_CHECKING:
+    import zarr
+
+# while responses are being written nobody knows how many stimuli there will be; `finish` states the number
+UNKNOWN_LENGTH = 2**40
+
+
+def create(folder: Path, template: xr.DataArray) -> None:
+    """Make the group with the labels of the units, and the array with room for any number of stimuli."""
+    import zarr
+    from zarr.codecs import BloscCodec
+
+    labels = labels_of(template, with_stimuli=False)
+    labels.to_zarr(folder, zarr_format=3, consolidated=False, mode="w")
+    row_shape, itemsize = template.shape[1:], template.dtype.itemsize
+    zarr.open_group(folder, mode="r+").create_array(
+        VARIABLE,
+        shape=(UNKNOWN_LENGTH, *row_shape),
+        dtype=template.dtype,
+        chunks=chunk_shape(row_shape, itemsize),
+        shards=shard_shape(row_shape, itemsize),
+        # of the fast codecs, the one that was both fastest and smallest on predicted responses
+        compressors=BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=itemsize),
+        fill_value=np.nan if template.dtype.kind == "f" else 0,
+        dimension_names=[str(dim) for dim in template.dims],
+        attributes={"coordinates": coordinate_names(labels, template.dims)},
+        config={"write_empty_chunks": True},
+    )
+
+
+def open_array(folder: Path) -> zarr.Array:
+    """The array inside, to write shards to."""
+    import zarr
+
+    array = zarr.open_group(folder, mode="r+", use_consolidated=False)[VARIABLE]
+    assert isinstance(array, zarr.Array)
+    return array
+
+
+def finish(folder: Path, template: xr.DataArray, ids: list[str]) -> None:
+    """State the number of stimuli and add their ids; may be repeated after it was interrupted."""
+    import zarr
+
+    _set_length(folder, len(ids))
+    of_stimuli = xr.Dataset(coords={"stimulus": np.asarray(ids, dtype=object)}, attrs=labels_of(template).attrs)
+    of_stimuli.to_zarr(folder, zarr_format=3, consolidated=False, mode="a")
+    with warnings.catch_warnings():
+        # one request instead of one for each label, when the folder is read from an object store
+        warnings.filterwarnings("ignore", message=".*[Cc]onsolidated metadata.*")
+        zarr.consolidate_metadata(folder)
+
+
+def reopen(folder: Path) -> None:
+    """Undo what an interrupted `finish` may have done, so that more stimuli can be added."""
+    _set_length(folder, UNKNOWN_LENGTH)
+    remove(folder / "stimulus")
+    metadata = json.loads((folder / "zarr.json").read_text())
+    metadata.pop("consolidated_metadata", None)
+    write_json(folder / "zarr.json", metadata)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replace a JSON file in one step, once the new content is on the disk."""
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _set_length(folder: Path, count: int) -> None:
+    # a resize through the library would look for chunks to delete over the whole unknown length
+    path = folder / VARIABLE / "zarr.json"
+    metadata = json.loads(path.read_text())
+    metadata["shape"][0] = count
+    write_json(path, metadata)
+
+
+def write(path: Path, responses: xr.DataArray) -> None:
+    """Write responses and labels to a Zarr v3 group, one shard at a time."""
+    create(path, responses)
+    array = open_array(path)
+    rows = shard_shape(responses.shape[1:], responses.dtype.itemsize)[0]
+    for start in range(0, responses.sizes["stimulus"], rows):
+        block = responses[start : start + rows].values
+        array[start : start + len(block)] = block
+    finish(path, responses, [str(item) for item in responses["stimulus"].values])
+
+
+FORMAT = Format(write, compressed=True)
