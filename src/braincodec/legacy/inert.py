@@ -19,6 +19,7 @@ ALLOWANCE = 64 * 2**20
 """Bytes a small file may ask for beyond a few times its own size."""
 
 LONGEST_NAME = 120
+LONGEST_REASON = 300
 PLAIN_TYPES = frozenset({type(None), bool, int, float, complex, str, bytes})
 KEY_TYPES = (type(None), bool, int, float, str, bytes, np.integer, np.floating, np.bool_)
 LARGEST_KEY = 2**64
@@ -73,11 +74,16 @@ class Guard:
 
     def refuse(self, what: str) -> UnsafeFileError:
         """The error for another request that only a hostile file makes."""
-        return UnsafeFileError(f"{self.where} {what}; refused")
+        return UnsafeFileError(f"{self.where} {_printable(what)}; refused")
 
     def damaged(self, what: str) -> DamagedFileError:
         """The error for content that no writer of these formats makes."""
-        return DamagedFileError(f"{self.where} is damaged or not in the expected format: {what}")
+        return DamagedFileError(f"{self.where} is damaged or not in the expected format: {_printable(what)}")
+
+
+def _printable(text: str) -> str:
+    """One short line, since parts of messages come from the file."""
+    return "".join(character if character.isprintable() else "?" for character in text[:LONGEST_REASON])
 
 
 class Draft(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import struct
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,18 @@ def opcode(code: bytes) -> Callable[[Opcode], Opcode]:
     return add
 
 
-def _constant(code: bytes, make: Callable[[], Any]) -> None:
-    OPCODES[code[0]] = lambda machine: machine.push(make())
+def _constant(code: bytes, value: Any) -> None:
+    OPCODES[code[0]] = lambda machine: machine.push(value)
+
+
+def _empty(code: bytes, make: Callable[[], Any]) -> None:
+    size = sys.getsizeof(make())
+
+    def push(machine: PickleMachine) -> None:
+        machine.guard.charge(size)  # a file of a few bytes could ask for very many
+        machine.push(make())
+
+    OPCODES[code[0]] = push
 
 
 def _whole(code: bytes, size: int, *, signed: bool = False) -> None:
@@ -88,14 +99,14 @@ def _put(code: bytes, index: Callable[[PickleMachine], int]) -> None:
     OPCODES[code[0]] = store
 
 
-_constant(b"(", lambda: MARK)
-_constant(b"N", lambda: None)
-_constant(b"\x88", lambda: True)
-_constant(b"\x89", lambda: False)
-_constant(b")", tuple)
-_constant(b"]", list)
-_constant(b"}", dict)
-_constant(b"\x8f", set)
+_constant(b"(", MARK)
+_constant(b"N", None)
+_constant(b"\x88", True)
+_constant(b"\x89", False)
+_constant(b")", ())
+_empty(b"]", list)
+_empty(b"}", dict)
+_empty(b"\x8f", set)
 _whole(b"K", 1)
 _whole(b"M", 2)
 _whole(b"J", 4, signed=True)

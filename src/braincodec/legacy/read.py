@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import mmap
+import struct
 from pathlib import Path
 from typing import Any
 
-from braincodec.errors import DamagedFileError, MissingFileError
+from braincodec.errors import BraincodecError, DamagedFileError, MissingFileError
 from braincodec.legacy.inert import Guard
 from braincodec.legacy.numpy_file import NPY_START, read_npy, read_npz
 from braincodec.legacy.restricted_pickle import read_pickle
@@ -15,6 +16,9 @@ from braincodec.legacy.zip_archive import ZipArchive
 
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _OTHER_STARTS = {b"\x89HDF": "an HDF5 file", b"\x1f\x8b": "a gzip file", b"\x28\xb5\x2f\xfd": "a zstd file"}
+BAD_CONTENT = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, MemoryError, struct.error)
+"""What building a value of damaged content may raise."""
+
 _PICKLE_STARTS = b"\x80(])}cilNIJKLMFGSUTVX"
 
 
@@ -59,21 +63,29 @@ def read_legacy(path: str | Path, *, map_storage: bool = True) -> Any:
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(path)
-    where = str(path)
     buffer = _open_buffer(path, map_storage)
+    guard = Guard(str(path), len(buffer))
+    try:
+        return _read_by_content(path, buffer, guard)
+    except BraincodecError:
+        raise
+    except BAD_CONTENT as error:
+        raise guard.damaged(f"{type(error).__name__}: {error}") from error
+
+
+def _read_by_content(path: Path, buffer: memoryview, guard: Guard) -> Any:
     start = bytes(buffer[:16])
     if start.startswith(_ZIP_STARTS):
-        return _read_zip(ZipArchive(path, buffer, where))
-    guard = Guard(where, len(buffer))
+        return _read_zip(ZipArchive(path, buffer, guard.where))
     if start.startswith(NPY_START):
         return read_npy(buffer, guard)
     if start.startswith(PLAIN_FORM_START):
         return read_plain_torch(buffer, guard)
     for magic, kind in _OTHER_STARTS.items():
         if start.startswith(magic):
-            raise DamagedFileError(f"{where} is {kind}; expected a torch, .npy, .npz or pickle file")
+            raise guard.damaged(f"it is {kind}; expected a torch, .npy, .npz or pickle file")
     if start[0] not in _PICKLE_STARTS:
-        raise DamagedFileError(f"{where} begins with {start!r}; expected a torch, .npy, .npz or pickle file")
+        raise guard.damaged(f"it begins with {start!r}; expected a torch, .npy, .npz or pickle file")
     return read_pickle(buffer, guard)
 
 
@@ -97,4 +109,4 @@ def _read_zip(archive: ZipArchive) -> Any:
     if archive.members and all(name.endswith(".npy") for name in archive.members):
         return read_npz(archive)
     held = ", ".join(list(archive.members)[:3])[:200] or "nothing"
-    raise DamagedFileError(f"{archive.guard.where} is a zip file that holds {held}; expected a torch or .npz file")
+    raise archive.guard.damaged(f"a zip file that holds {held}; expected a torch or .npz file")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from braincodec.legacy.inert import Draft, Guard, Rebuild, element_count
+from braincodec.legacy.inert import Draft, Guard, Rebuild, element_count, finish
 from braincodec.legacy.pickle_names import PLAIN_NAMES, Name
-from braincodec.legacy.restricted_pickle import PickleMachine, complete, read_pickle
+from braincodec.legacy.restricted_pickle import PickleMachine, read_pickle
 from braincodec.legacy.zip_archive import ZipArchive
 
 PLAIN_FORM_START = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
@@ -246,7 +246,7 @@ def read_plain_torch(buffer: memoryview, guard: Guard) -> Any:
         raise guard.damaged("an old torch checkpoint whose storages are not those it uses")
     for key in keys:
         position = _read_plain_storage(buffer, position, storages[key], guard)
-    return complete(draft, guard)
+    return finish(draft, guard)
 
 
 def _read_plain_storage(buffer: memoryview, position: int, storage: Storage, guard: Guard) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from braincodec.legacy.inert import ALLOWANCE, Guard
 
 MOST_EXPANSION = 100
-"""Times a compressed archive may grow; NumPy's own compressed files of real data grow less than ten times."""
+"""Times its own size that a compressed archive may grow to, beyond the allowance."""
 
 READ_SIZE = 2**20
 _LOCAL_HEADER = 30

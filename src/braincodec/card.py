@@ -1,0 +1,102 @@
+"""The model card: README.md of an artefact, with front matter that model hubs read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from braincodec.features.preprocessing import Preprocessing
+    from braincodec.models.base import Encoder
+
+SCORES = ("ncsnr", "noise_ceiling", "accuracy_r2", "accuracy_correlation", "accuracy_noise_normalised")
+
+
+def model_card(encoder: Encoder) -> str:
+    """Markdown card of `encoder`: what it is, how it was made, what it scores."""
+    about = encoder.description
+    title = f"{about.model}, subject {about.subject}" + (f", {about.roi}" if about.roi else "")
+    tags = ["brain-encoding", about.modality, encoder.kind, *(["simulated"] if about.simulated else [])]
+    shape = " x ".join(
+        f"{size} {name}" for name, size in zip(encoder.response_dims, encoder.response_shape, strict=True)
+    )
+    lines = [
+        "---",
+        "library_name: braincodec",
+        f"license: {json.dumps(about.licence or 'unknown')}",
+        f"tags: [{', '.join(tags)}]",
+        f"datasets: [{json.dumps(about.dataset)}]",
+        "---",
+        "",
+        f"# {title}",
+        "",
+        *(["**Simulated**: this subject never existed.", ""] if about.simulated else []),
+        "| | |",
+        "| --- | --- |",
+        f"| kind | {encoder.kind} |",
+        f"| response | {shape} |",
+        f"| response units | {about.response_units.replace('_', ' ')} |",
+        f"| images | {_images(encoder.preprocessing)} |",
+        *([f"| seed | {about.seed} |"] if about.seed is not None else []),
+        *([f"| cite | {about.citation} |"] if about.citation else []),
+        "",
+        *([about.notes, ""] if about.notes else []),
+        *_scores(encoder),
+        *_training(encoder),
+        "## Use",
+        "",
+        "```python",
+        "import braincodec as bc",
+        "",
+        'encoder = bc.Encoder.load("path/to/this/folder")',
+        "responses = encoder.encode(images)",
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _images(preprocessing: Preprocessing) -> str:
+    steps = []
+    if preprocessing.square_crop:
+        steps.append("central square")
+    if preprocessing.resize is not None:
+        size = preprocessing.resize
+        steps.append(f"shorter side to {size}" if isinstance(size, int) else f"resized to {size[0]} x {size[1]}")
+    if preprocessing.center_crop is not None:
+        steps.append(f"central {preprocessing.center_crop}")
+    steps.append(f"divided by {preprocessing.divisor:g}, mean {preprocessing.mean}, std {preprocessing.std}")
+    return ", ".join(steps)
+
+
+def _scores(encoder: Encoder) -> list[str]:
+    rows = []
+    for name in SCORES:
+        if name in encoder.units:
+            values = np.asarray(encoder.units[name].values, float)
+            known = values[np.isfinite(values)]
+            if known.size:
+                low, middle, high = np.percentile(known, [5, 50, 95])
+                rows.append(f"| {name} | {middle:.3f} | {low:.3f} to {high:.3f} | {known.size} |")
+    if not rows:
+        return []
+    return [
+        "## Scores over units",
+        "",
+        "| score | median | 5th to 95th percentile | n |",
+        "| --- | --- | --- | --- |",
+        *rows,
+        "",
+    ]
+
+
+def _training(encoder: Encoder) -> list[str]:
+    training = encoder.description.training
+    if not training:
+        return []
+    rows = []
+    for name, value in training.items():
+        text = f"{len(value)} ids" if isinstance(value, list) else str(value)
+        rows.append(f"| {name} | {text} |")
+    return ["## Training", "", "| | |", "| --- | --- |", *rows, ""]

@@ -1,0 +1,149 @@
+"""The families of published models that can be run, and where their files lie below a NED, NEST or BERG folder."""
+
+from __future__ import annotations
+
+import abc
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from braincodec.errors import MissingFileError, UnknownNameError
+from braincodec.legacy.read import read_legacy
+from braincodec.registry import Registry
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from braincodec.folder import Folder
+    from braincodec.models.base import Encoder
+
+MODELS_FOLDER = "encoding_models"
+WEIGHTS, METADATA = "encoding_models_weights", "metadata"
+ACCURACY_SCORES = ("accuracy_noise_normalised", "accuracy_correlation")
+HOW_TO_GET = "copy it from the published data set into the same place"
+
+FAMILIES = Registry(
+    "published model",
+    built_in={
+        "fmri-nsd-fwrf": "braincodec.legacy.fmri_fwrf:NsdFwRF",
+        "eeg-things_eeg_2-vit_b_32": "braincodec.legacy.eeg_vit:ThingsEegViT",
+        "fmri-nsd_fsaverage-vit_b_32": "braincodec.legacy.fsaverage_vit:NsdFsaverageViT",
+    },
+)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a family found in a folder: regions (or None) by subject."""
+
+    rois_of_subject: dict[int, tuple[str, ...]]
+
+    @property
+    def subjects(self) -> list[int]:
+        """Subjects with weights, sorted."""
+        return sorted(self.rois_of_subject)
+
+    @property
+    def rois(self) -> list[str]:
+        """Regions that at least one subject has, in the order first found."""
+        return list(dict.fromkeys(roi for rois in self.rois_of_subject.values() for roi in rois))
+
+
+class Family(abc.ABC):
+    """One kind of published model below one folder.
+
+    Parameters
+    ----------
+    folder : Folder
+        The NED, NEST or BERG folder.
+    """
+
+    model: str  # identifier, modality-dataset-model
+    modality: str
+    dataset: str
+    name: str
+    kind: str
+    licence: str
+    citation: str
+    published_subjects: tuple[int, ...]
+    published_rois: tuple[str, ...] = ()
+    # whether each region has a model of its own
+    one_model_a_roi: bool = False
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.place = f"{MODELS_FOLDER}/modality-{self.modality}/train_dataset-{self.dataset}/model-{self.name}"
+        self.files = self._find()
+
+    @abc.abstractmethod
+    def _find(self) -> Files:
+        """Subjects and regions whose weights lie in the folder."""
+
+    @abc.abstractmethod
+    def load(self, subject: int, roi: str | None = None) -> Encoder:
+        """The encoder of one subject (and region, where each has its own model)."""
+
+    @abc.abstractmethod
+    def units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
+        """The table of units that published metadata describe."""
+
+    @abc.abstractmethod
+    def metadata(self, subject: int, roi: str | None = None) -> dict[str, Any]:
+        """The published metadata, keys unchanged."""
+
+    def check(self, subject: int, roi: str | None) -> None:
+        """Raise `UnknownNameError` for names never published, `MissingFileError` for files that are not here."""
+        if subject not in self.published_subjects:
+            raise UnknownNameError("subject", subject, self.published_subjects, where=f"of {self.model}")
+        known = tuple(dict.fromkeys((*self.published_rois, *self.files.rois)))
+        if roi is not None and roi not in known:
+            raise UnknownNameError("roi", roi, known, where=f"of {self.model}")
+
+    def accuracy(self) -> float | None:
+        """Median over units of the best score that the first subject's metadata hold; None without metadata."""
+        subject = self.files.subjects[0]
+        known: list[np.ndarray] = []
+        for roi in self.files.rois_of_subject[subject] if self.one_model_a_roi else (None,):
+            try:
+                units = self.units_from(self.metadata(subject, roi), subject, roi)
+            except MissingFileError:
+                continue
+            name = next((score for score in ACCURACY_SCORES if score in units), None)
+            if name is not None:
+                known.append(units[name].values.ravel())
+        values = np.concatenate(known) if known else np.empty(0)
+        return float(np.nanmedian(values)) if np.isfinite(values).any() else None
+
+    def weight_names(self) -> list[str]:
+        """Names of the files in the folder of weights."""
+        return self.folder.names(f"{self.place}/{WEIGHTS}")
+
+    def read(self, part: str, name: str, what: str) -> Any:
+        """Read one file of the folder `part` safely."""
+        return read_legacy(self.folder.local(f"{self.place}/{part}/{name}", what, HOW_TO_GET))
+
+    def read_first(self, part: str, names: list[str], what: str) -> Any:
+        """Read the first of several names that exists; the error shows the first."""
+        for name in names:
+            if self.folder.is_file(f"{self.place}/{part}/{name}"):
+                return self.read(part, name, what)
+        raise MissingFileError(self.folder.join(self.place, part, names[0]), what, HOW_TO_GET)
+
+
+def subject_names(stem: str, subject: int, suffix: str) -> list[str]:
+    """A file's names in the two spellings in use: ``sub-01`` (NED) and ``subject-01`` (BERG)."""
+    return [f"{stem}_sub-{subject:02d}{suffix}", f"{stem}_subject-{subject:02d}{suffix}"]
+
+
+def subjects_in(names: list[str], stem: str, suffix: str) -> list[int]:
+    """Subject numbers among file names such as ``weights_subject-01.npy``."""
+    pattern = re.compile(rf"{re.escape(stem)}_sub(?:ject)?-(\d+){re.escape(suffix)}")
+    return sorted({int(match[1]) for name in names if (match := pattern.fullmatch(name))})
+
+
+def families_in(folder: Folder) -> dict[str, Family]:
+    """The families with at least one subject's weights below `folder`, by identifier."""
+    found = {name: FAMILIES.get(name)(folder) for name in FAMILIES}
+    return {name: family for name, family in found.items() if family.files.subjects}

@@ -1,0 +1,170 @@
+"""Generated responses and their image sets as NED, NEST and BERG folders hold them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
+from braincodec.legacy.families import HOW_TO_GET, Family
+from braincodec.legacy.read import read_legacy
+from braincodec.stimuli import StimulusSet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import h5py
+    import xarray as xr
+
+    from braincodec.folder import Folder
+
+PLACES = ("synthetic_neural_responses", "pregenerated_insilico_neural_responses")
+FILE_NAME = re.compile(r"(?:synthetic|insilico)_neural_responses(?:_.+?)?_sub(?:ject)?-(\d+)(?:_roi-(.+))?\.h5")
+IMAGES = {"nsd": 73_000, "things": 26_107, "imagenet_val": 50_000}
+IMAGES_PLACE = "synthetic_neural_responses/imagesets"
+
+
+@dataclass(frozen=True)
+class ResponseFile:
+    """One file of generated responses."""
+
+    model: str
+    imageset: str
+    subject: int
+    roi: str | None
+    name: str  # below the folder
+    metadata_name: str
+
+
+def response_files(folder: Folder, family: Family) -> list[ResponseFile]:
+    """The files of one family's generated responses, sorted."""
+    found = []
+    for place in PLACES:
+        root = f"{place}/modality-{family.modality}/train_dataset-{family.dataset}/model-{family.name}"
+        for imageset in folder.names(root):
+            if not imageset.startswith("imageset-"):
+                continue
+            for name in folder.names(f"{root}/{imageset}"):
+                match = FILE_NAME.fullmatch(name)
+                if match:
+                    metadata = name.replace("neural_responses", "neural_responses_metadata", 1)
+                    found.append(
+                        ResponseFile(
+                            model=family.model,
+                            imageset=imageset.removeprefix("imageset-"),
+                            subject=int(match[1]),
+                            roi=match[2],
+                            name=f"{root}/{imageset}/{name}",
+                            metadata_name=f"{root}/{imageset}/{metadata.removesuffix('.h5')}.npy",
+                        )
+                    )
+    return sorted(found, key=lambda file: (file.imageset, file.subject, file.roi or ""))
+
+
+def find_response_file(folder: Folder, family: Family, imageset: str, subject: int, roi: str | None) -> ResponseFile:
+    """The file asked for, or an error that names what there is."""
+    files = response_files(folder, family)
+    for file in files:
+        if (file.imageset, file.subject, file.roi) == (imageset, subject, roi):
+            return file
+    sets = sorted({file.imageset for file in files})
+    if imageset not in sets:
+        raise UnknownNameError("stimulus set", imageset, sets, where=f"of {family.model} in {folder.address}")
+    # known in general, but not in this folder: say which file is missing
+    name = f"synthetic_neural_responses_sub-{subject:02d}" + (f"_roi-{roi}" if roi else "") + ".h5"
+    model = f"modality-{family.modality}/train_dataset-{family.dataset}/model-{family.name}"
+    path = folder.join(PLACES[0], model, f"imageset-{imageset}", name)
+    what = f"generated responses of subject {subject}" + (f", roi {roi}" if roi else "")
+    raise MissingFileError(path, what, HOW_TO_GET)
+
+
+def open_h5(path: Path) -> tuple[h5py.File, h5py.Dataset]:
+    """The file and its one dataset of responses, read lazily."""
+    import h5py
+
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DamagedFileError(f"{path} is no readable HDF5 file: {error}") from error
+    names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
+    name = PLACES[0] if PLACES[0] in names else names[0] if len(names) == 1 else None
+    if name is None:
+        file.close()
+        raise DamagedFileError(f"{path} holds {names or 'no data set'}; expected '{PLACES[0]}'")
+    return file, file[name]
+
+
+def open_responses(path: Path, units: xr.Dataset, ids: np.ndarray, attrs: dict[str, Any]) -> xr.DataArray:
+    """Generated responses, labelled, read lazily.
+
+    Parameters
+    ----------
+    path : Path
+        HDF5: (stimulus, unit) or (stimulus, repetition, channel, time).
+    units : xarray.Dataset
+        Of the model that made them.
+    ids : array of str
+        Stimulus ids, one for each row.
+    attrs : dict
+    """
+    import xarray as xr
+
+    from braincodec.responses.coordinates import units_to_coordinates
+
+    file, dataset = open_h5(path)
+    name, shape = str(dataset.name).lstrip("/"), dataset.shape
+    file.close()
+    dims = ("stimulus", "unit") if len(shape) == 2 else ("stimulus", "repetition", "channel", "time")
+    expected = (len(ids), *(units.sizes.get(dim) for dim in dims[1:]))
+    if shape != expected:
+        raise DamagedFileError(f"{path} holds responses of shape {shape}, expected {expected} for {dims}")
+    opened = xr.open_dataset(path, engine="h5netcdf", phony_dims="access")[name]
+    labelled = opened.rename(dict(zip(opened.dims, dims, strict=True)))
+    coordinates: dict[str, Any] = {**units_to_coordinates(units), "stimulus": ("stimulus", ids)}
+    return labelled.assign_coords(coordinates).assign_attrs({**units.attrs, **attrs}).rename("responses")
+
+
+def read_labels(folder: Folder, file: ResponseFile) -> dict[str, Any]:
+    """The published metadata of one file of responses (with the labels of its images); empty where it is absent."""
+    if not folder.is_file(file.metadata_name):
+        return {}
+    content = read_legacy(folder.local(file.metadata_name))
+    if not isinstance(content, dict):
+        raise DamagedFileError(f"{folder.join(file.metadata_name)} holds no dictionary")
+    return content
+
+
+def stimulus_ids(imageset: str, count: int, labels: dict[str, Any]) -> np.ndarray:
+    """Ids of an image set's rows: paths for THINGS, numbers from 0 for the others.
+
+    Examples
+    --------
+    >>> stimulus_ids("nsd", 2, {}).tolist()
+    ['nsd-00000', 'nsd-00001']
+    """
+    paths = labels.get("things_labels", {}).get("image_paths")
+    if imageset == "things" and paths is not None and len(paths) == count:
+        values = [paths[number] for number in range(count)] if isinstance(paths, dict) else list(paths)
+        return np.asarray([str(value) for value in values])
+    return np.asarray([f"{imageset}-{number:05d}" for number in range(count)])
+
+
+def open_imageset(folder: Folder, imageset: str, ids: np.ndarray) -> StimulusSet:
+    """The images behind generated responses; row i of the responses belongs to image i.
+
+    Raises
+    ------
+    MissingFileError
+        When the images are not in the folder; says where they belong.
+    """
+    place = f"{IMAGES_PLACE}/imageset-{imageset}"
+    if imageset == "nsd":
+        path = folder.local(f"{place}/nsd_stimuli.hdf5", "images of NSD", "get nsd_stimuli.hdf5 from the NSD")
+        return StimulusSet.from_hdf5(path, dataset="imgBrick", ids=ids)
+    root = folder.local_folder(place, f"images of {imageset}")
+    if imageset == "things":
+        return StimulusSet.from_paths([root / name for name in ids], ids=ids)
+    return StimulusSet.open(root, ids=ids)

@@ -1,0 +1,85 @@
+"""What an encoder knows of its units, in NED's published keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from braincodec.legacy.keys import HEMISPHERES, SENSOR_SCORES, SURFACE_SCORES, VOLUME_SCORES
+
+if TYPE_CHECKING:
+    from braincodec.models.base import Encoder
+
+
+def published_metadata(encoder: Encoder) -> dict[str, Any]:
+    """Metadata dictionary of one trained model with NED's (or BERG's) keys.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Of voxels, of vertices, or of channels and times.
+
+    Returns
+    -------
+    dict
+        ``fmri`` or ``eeg``, and ``encoding_models``; scores that the model lacks are left out.
+    """
+    units = encoder.units
+    if "channel" in units.sizes:
+        return _sensors(encoder)
+    return _surface(encoder) if "vertex" in units else _volume(encoder)
+
+
+def _scores(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
+    return {theirs: encoder.units[ours].values for theirs, ours in names.items() if ours in encoder.units}
+
+
+def _splits(encoder: Encoder) -> dict[str, Any]:
+    training = encoder.description.training
+    return {key: np.asarray(value) if value and isinstance(value[0], int) else value for key, value in training.items()}
+
+
+def _volume(encoder: Encoder) -> dict[str, Any]:
+    units = encoder.units
+    fmri: dict[str, Any] = {"ncsnr": units["ncsnr"].values} if "ncsnr" in units else {}
+    if "i" in units and "volume_shape" in units.attrs:
+        mask = np.zeros(tuple(int(size) for size in units.attrs["volume_shape"]), bool)
+        mask[units["i"].values, units["j"].values, units["k"].values] = True
+        fmri["roi_mask_volume"] = mask
+        fmri["fmri_affine"] = np.asarray(units.attrs["affine"], float).reshape(4, 4)
+    return {
+        "fmri": fmri,
+        "encoding_models": {
+            "encoding_accuracy": _scores(encoder, VOLUME_SCORES),
+            "train_val_test_nsd_image_splits": _splits(encoder),
+        },
+    }
+
+
+def _surface(encoder: Encoder) -> dict[str, Any]:
+    units = encoder.units
+    fmri: dict[str, Any] = {}
+    models: dict[str, Any] = dict(_splits(encoder))
+    for side, hemisphere in HEMISPHERES.items():
+        own = units["hemisphere"].values == hemisphere
+        vertices = units["vertex"].values[own]
+        if "ncsnr" in units:
+            fmri[f"{side}_ncsnr"] = units["ncsnr"].values[own]
+        if "roi_membership" in units:
+            members = units["roi_membership"].values[own]
+            names = units["roi"].values.astype(str)
+            fmri[f"{side}_fsaverage_rois"] = {n: vertices[members[:, c]] for c, n in enumerate(names)}
+        models |= {f"{side}_{key}": values[own] for key, values in _scores(encoder, SURFACE_SCORES).items()}
+    return {"fmri": fmri, "encoding_models": models}
+
+
+def _sensors(encoder: Encoder) -> dict[str, Any]:
+    units = encoder.units
+    return {
+        "eeg": {"ch_names": units["channel"].values.astype(str).tolist(), "times": units["time"].values},
+        "encoding_models": {
+            "encoding_accuracy": _scores(encoder, SENSOR_SCORES),
+            "train_test_things_image_splits": _splits(encoder),
+        },
+    }

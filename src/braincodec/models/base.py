@@ -1,0 +1,311 @@
+"""What an encoder promises."""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field
+
+from braincodec.config import Config
+from braincodec.errors import InputValueError
+from braincodec.features.preprocessing import Preprocessing
+from braincodec.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+
+    from braincodec.device import Device, Dtype
+    from braincodec.stimuli import StimulusSet
+
+MODELS = Registry(
+    "kind of model",
+    entry_point_group="braincodec.models",
+    built_in={
+        "fwrf": "braincodec.models.fwrf:FwRF",
+        "linear": "braincodec.models.linear:LinearEncoder",
+        "gaussian_fwrf": "braincodec.models.gaussian_fwrf:GaussianFwRF",
+    },
+)
+register_model = MODELS.register
+
+ResponseUnits = Literal["zscored_within_session", "noise_normalised", "original", "microvolt", "unknown"]
+
+
+class ModelDescription(Config):
+    """Who a trained model is: stored in its artefact and shown on its card.
+
+    Attributes
+    ----------
+    model : str
+        Identifier such as ``"fmri-nsd-fwrf"``.
+    modality, dataset : str
+    subject : int
+    roi : str, optional
+        Region, for models fitted one per region.
+    response_units : str
+        Whether responses are z-scored within a session or in original units.
+    accuracy : float, optional
+        Median over units of the noise-normalised accuracy (else of the correlation), where it was measured.
+    simulated : bool
+        True for subjects that never existed.
+    training : dict
+        Split ids, software versions, whatever tells how the model was made.
+    """
+
+    model: str
+    modality: str
+    dataset: str
+    subject: int = 1
+    roi: str | None = None
+    response_units: ResponseUnits = "unknown"
+    simulated: bool = False
+    accuracy: float | None = None
+    licence: str = ""
+    citation: str = ""
+    notes: str = ""
+    seed: int | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+
+
+class Encoder(abc.ABC):
+    """A trained model that predicts responses to images.
+
+    Parameters
+    ----------
+    config : Config or dict
+        Settings of this kind of model.
+    tensors : mapping of str to torch.Tensor
+        All weights.
+    units : xarray.Dataset
+        Per-unit coordinates and scores: dims (unit, roi), or (repetition, channel, time).
+    description : ModelDescription or dict
+    """
+
+    kind: ClassVar[str]
+    config_class: ClassVar[type[Config]]
+
+    def __init__(
+        self,
+        config: Config | dict[str, Any],
+        tensors: Mapping[str, torch.Tensor],
+        units: xr.Dataset,
+        description: ModelDescription | dict[str, Any],
+    ) -> None:
+        self.config: Any = self.config_class.parse(config)  # type: ignore[arg-type]
+        self.description = ModelDescription.parse(description)  # type: ignore[arg-type]
+        self.units = units
+        self._tensors = dict(tensors)
+        self._prepared: tuple[torch.device, torch.dtype] | None = None
+        self._check()
+
+    # what a kind of model provides
+
+    @property
+    @abc.abstractmethod
+    def preprocessing(self) -> Preprocessing:
+        """What happens to an image before the network sees it."""
+
+    @property
+    @abc.abstractmethod
+    def response_dims(self) -> tuple[str, ...]:
+        """``("unit",)`` or ``("repetition", "channel", "time")``."""
+
+    @abc.abstractmethod
+    def _check(self) -> None:
+        """Raise `InputValueError` where weights and units disagree."""
+
+    @abc.abstractmethod
+    def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Bring the weights into the form that computes fastest on `device`."""
+
+    @abc.abstractmethod
+    def shared(self, images: torch.Tensor) -> torch.Tensor:
+        """The part of the work that encoders with equal `shared_key` do once, from (batch, 3, height, width)."""
+
+    @abc.abstractmethod
+    def readout(self, shared: torch.Tensor) -> torch.Tensor:
+        """Responses (batch, *response_shape), float32, from what `shared` gave."""
+
+    @abc.abstractmethod
+    def select(self, **indices: Any) -> Encoder:
+        """The same model for some of its outputs only; the rest is not computed.
+
+        Parameters
+        ----------
+        **indices
+            For dims of the response (``unit``, or ``repetition``, ``channel``, ``time``): whole numbers or a
+            boolean mask.
+        """
+
+    @abc.abstractmethod
+    def bytes_per_image(self) -> int:
+        """Memory that one image needs on its way through, for choosing the batch size."""
+
+    preferred_batch_size: ClassVar[int] = 32
+
+    def shared_key(self) -> str | None:
+        """Encoders with the same key give the same `shared`; None shares with nobody."""
+        return None
+
+    # what every encoder can do
+
+    @property
+    def response_shape(self) -> tuple[int, ...]:
+        """Size of each of `response_dims`."""
+        return tuple(self.units.sizes[name] for name in self.response_dims)
+
+    @property
+    def preprocessings(self) -> tuple[Preprocessing, ...]:
+        """The distinct preprocessings that `predict` wants its images in."""
+        return (self.preprocessing,)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All weights by name."""
+        return dict(self._tensors)
+
+    def prepare(self, device: torch.device, dtype: torch.dtype) -> Self:
+        """Make ready to predict on `device` in `dtype`; does nothing when that is done already."""
+        if self._prepared != (device, dtype):
+            self._prepare(device, dtype)
+            self._prepared = (device, dtype)
+        return self
+
+    def predict(self, *images: torch.Tensor) -> torch.Tensor:
+        """Responses (batch, *response_shape), float32, to images preprocessed as `preprocessings` says."""
+        return self.readout(self.shared(images[0]))
+
+    def choose(self, indices: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Whole numbers for every dim of the response, from what `select` was given.
+
+        Raises
+        ------
+        InputValueError
+            For a dim that the response lacks, or an index outside it.
+        """
+        unknown = set(indices) - set(self.response_dims)
+        if unknown:
+            raise InputValueError(f"cannot select by {sorted(unknown)}; the dims are {', '.join(self.response_dims)}")
+        chosen = {}
+        for name, size in zip(self.response_dims, self.response_shape, strict=True):
+            try:
+                chosen[name] = np.atleast_1d(np.arange(size)[indices.get(name, slice(None))])
+            except IndexError as error:
+                raise InputValueError(f"{name}: {error}") from None
+        return chosen
+
+    def identity(self) -> str:
+        """Hexadecimal SHA-256 of settings and weights: equal for equal models."""
+        digest = hashlib.sha256(f"{self.kind} {self.config.hash()} {self.description.hash()}".encode())
+        for name, tensor in sorted(self._tensors.items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().contiguous().cpu().numpy().data)
+        return digest.hexdigest()
+
+    def encode(
+        self,
+        stimuli: StimulusSet | Any,
+        *,
+        device: Device = "auto",
+        dtype: Dtype = "float32",
+        batch_size: int | str = "auto",
+        progress: bool | None = None,
+        on_bad: Literal["raise", "skip"] = "raise",
+    ) -> xr.DataArray:
+        """Responses to images, held in memory.
+
+        Parameters
+        ----------
+        stimuli : StimulusSet or anything that `StimulusSet.open` takes
+        device : str
+            ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        dtype : str
+            ``"float32"`` keeps published numbers; ``"bfloat16"`` is faster and less exact.
+        batch_size : int or "auto"
+        progress : bool, optional
+            Show a bar; default: when stderr is a terminal.
+        on_bad : {"raise", "skip"}
+            What to do with an image that cannot be read; skipped ones are listed in ``attrs["skipped"]``.
+
+        Returns
+        -------
+        xarray.DataArray
+            dims (stimulus, *response_dims), float32, labelled.
+        """
+        from braincodec.models.run import encode
+
+        return encode(
+            self, stimuli, device=device, dtype=dtype, batch_size=batch_size, progress=progress, on_bad=on_bad
+        )
+
+    def encode_to(
+        self,
+        path: str | Path,
+        stimuli: StimulusSet | Any,
+        *,
+        device: Device = "auto",
+        dtype: Dtype = "float32",
+        batch_size: int | str = "auto",
+        progress: bool | None = None,
+        on_bad: Literal["raise", "skip"] = "raise",
+        overwrite: bool = False,
+    ) -> xr.DataArray:
+        """Responses to images, streamed to a file in bounded memory; an interrupted call resumes.
+
+        Parameters
+        ----------
+        path : str or Path
+            The suffix decides the format: .zarr .nc .npy .npz .h5 .nii.gz.
+        overwrite : bool
+            Replace an existing file, and discard a partial one that was made by another plan.
+
+        Returns
+        -------
+        xarray.DataArray
+            Read lazily from `path` where the format allows it.
+
+        See Also
+        --------
+        encode : the other parameters.
+        """
+        from braincodec.models.run import encode_to
+
+        return encode_to(
+            self,
+            path,
+            stimuli,
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            progress=progress,
+            on_bad=on_bad,
+            overwrite=overwrite,
+        )
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the artefact folder `path` (settings, weights, units, card, checksums)."""
+        from braincodec.artefact import write_artefact
+
+        return write_artefact(path, self, overwrite=overwrite)
+
+    @staticmethod
+    def load(path: str | Path) -> Encoder:
+        """Read an encoder from its artefact folder."""
+        from braincodec.artefact import read_encoder
+
+        return read_encoder(path)
+
+
+def check_tensor_shapes(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int | None, ...]]) -> None:
+    """Raise `InputValueError` unless every expected tensor is there in its shape (None stands for any size)."""
+    for name, shape in expected.items():
+        if name not in tensors:
+            raise InputValueError(f"weights lack {name!r}; expected {', '.join(expected)}")
+        found = tuple(tensors[name].shape)
+        if len(found) != len(shape) or any(want not in (None, have) for want, have in zip(shape, found, strict=True)):
+            raise InputValueError(f"weight {name!r} has shape {found}, expected {shape} (None: any size)")

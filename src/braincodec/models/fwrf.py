@@ -1,0 +1,269 @@
+"""The feature-weighted receptive-field network of the Natural Scenes Dataset ("GNet").
+
+AlexNet's first two stages, a small trunk, and for each voxel three learned pooling planes over three feature maps
+(Allen et al. 2022, https://doi.org/10.1038/s41593-021-00962-x; the published weights are those of Gifford's NED).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from braincodec.config import Config
+from braincodec.errors import InputValueError
+from braincodec.features.preprocessing import Preprocessing
+from braincodec.models.base import Encoder, check_tensor_shapes, register_model
+
+if TYPE_CHECKING:
+    import torch
+
+IMAGE_SIZE = 227
+CHANNELS = 256  # of each of the three maps
+MAP_SIDES = (27, 25, 13)
+FEATURES = CHANNELS * len(MAP_SIDES)
+PER_UNIT = ("rf0", "rf1", "rf2", "w", "b")
+BATCH_NORM_EPSILON = 1e-5
+BLOCKS = ("conv4a", "conv4b", "conv5a", "conv5b", "conv6a", "conv6b")
+# units whose pooled features exist at one time: keeps them in the processor's cache
+UNITS_A_TILE = 256
+BYTES_PER_IMAGE = 16 * 2**20
+
+
+class FwRFConfig(Config):
+    """Settings of the network.
+
+    Attributes
+    ----------
+    parts : int
+        Networks whose units follow one another: published ventral and lateral models come in two.
+    trunk_width : int
+        Channels of each trunk block that feed the readout.
+    preprocessing : Preprocessing
+    """
+
+    parts: int = 1
+    trunk_width: int = 64
+    preprocessing: Preprocessing = Preprocessing(square_crop=True, resize=(IMAGE_SIZE, IMAGE_SIZE))
+
+
+@register_model("fwrf")
+class FwRF(Encoder):
+    """Responses of voxels as a linear readout of features that each voxel pools in its own way.
+
+    Parameters
+    ----------
+    config : FwRFConfig or dict
+    tensors : mapping
+        For each part p from 1: ``part-p.enc.*`` and ``part-p.pre.*`` (trunk, published names), ``part-p.mu`` (mean
+        image), ``part-p.rf0..rf2`` (units, side, side), ``part-p.w`` (units, 768), ``part-p.b`` (units,).
+    units, description
+        See `Encoder`.
+    """
+
+    kind: ClassVar[str] = "fwrf"
+    config_class = FwRFConfig
+    preferred_batch_size: ClassVar[int] = 16
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Resize to 227 x 227 as uint8, then divide by 255."""
+        return self.config.preprocessing
+
+    @property
+    def response_dims(self) -> tuple[str, ...]:
+        """Always ``("unit",)``."""
+        return ("unit",)
+
+    def _check(self) -> None:
+        width = self.config.trunk_width
+        found = 0
+        for part in self._parts():
+            check_tensor_shapes(
+                part,
+                {
+                    "mu": (1, 3, None, None),
+                    "pre.conv1.0.weight": (64, 3, 11, 11),
+                    "pre.conv2.0.weight": (192, 64, 5, 5),
+                    "enc.conv3.weight": (128, 192, 3, 3),
+                    **{f"enc.{block}.conv1.weight": (None, 128, 3, 3) for block in BLOCKS},
+                    **{f"rf{m}": (None, side, side) for m, side in enumerate(MAP_SIDES)},
+                    "w": (None, FEATURES),
+                    "b": (None,),
+                },
+            )
+            if part["mu"].shape[2:] not in ((1, 1), (IMAGE_SIZE, IMAGE_SIZE)):
+                raise InputValueError(f"mean image must be 1 x 1 or {IMAGE_SIZE} square, got {tuple(part['mu'].shape)}")
+            if part["enc.conv6b.conv1.weight"].shape[0] != width:
+                raise InputValueError(f"the trunk's last block must be trunk_width={width} wide")
+            if len({part[name].shape[0] for name in PER_UNIT}) > 1:
+                raise InputValueError("pooling planes, weights and biases are for different numbers of units")
+            found += len(part["b"])
+        if found != self.units.sizes["unit"]:
+            raise InputValueError(
+                f"the weights predict {found} units, the table of units has {self.units.sizes['unit']}"
+            )
+
+    def _parts(self) -> list[dict[str, torch.Tensor]]:
+        prefixes = [f"part-{number}." for number in range(1, self.config.parts + 1)]
+        return [{n.removeprefix(p): t for n, t in self._tensors.items() if n.startswith(p)} for p in prefixes]
+
+    def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
+        import torch
+
+        self._ready = []
+        for part in self._parts():
+            trunk = {n: t.to(device, dtype) for n, t in part.items() if n.startswith(("pre.", "enc.")) or n == "mu"}
+            for name, weight in trunk.items():
+                if weight.ndim == 4:
+                    trunk[name] = weight.contiguous(memory_format=torch.channels_last)
+            pooling = [part[f"rf{m}"].to(device).float().flatten(1).softmax(1).to(dtype) for m in range(len(MAP_SIDES))]
+            weight = part["w"].to(device).float().unflatten(1, (len(MAP_SIDES), 1, CHANNELS)).contiguous()
+            self._ready.append((trunk, pooling, weight, part["b"].to(device).float()))
+
+    def shared(self, images: torch.Tensor) -> torch.Tensor:
+        """Published trunks are all different, so nothing is shared but the images."""
+        return images
+
+    def readout(self, shared: torch.Tensor) -> torch.Tensor:
+        """Responses (batch, units) to images (batch, 3, 227, 227) in 0..1."""
+        import torch
+
+        responses = []
+        for trunk, pooling, weight, bias in self._ready:
+            maps = feature_maps(trunk, shared, self.config.trunk_width)
+            responses.append(pooled_readout(maps, pooling, weight, bias))  # (batch, units of the part)
+        return torch.cat(responses, 1)
+
+    def select(self, **indices: Any) -> FwRF:
+        """See `Encoder.select`; parts that lose all their units are dropped."""
+        chosen = self.choose(indices)["unit"]
+        begin, number = 0, 0
+        tensors: dict[str, torch.Tensor] = {}
+        for part in self._parts():
+            count = len(part["b"])
+            own = chosen[(chosen >= begin) & (chosen < begin + count)] - begin
+            begin += count
+            if len(own):
+                number += 1
+                tensors |= {f"part-{number}.{n}": t[own] if n in PER_UNIT else t for n, t in part.items()}
+        config = self.config.model_copy(update={"parts": number})
+        return FwRF(config, tensors, self.units.isel(unit=np.sort(chosen)), self.description)
+
+    def bytes_per_image(self) -> int:
+        """Activations of the trunk, three maps, and one tile of pooled features."""
+        return BYTES_PER_IMAGE + 4 * self.units.sizes["unit"]
+
+
+def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor, trunk_width: int = 64) -> list[torch.Tensor]:
+    """The three maps that feed the readout, none of them negative (each ends in a ReLU).
+
+    Parameters
+    ----------
+    weights : dict
+        Published names: ``mu``, ``pre.*``, ``enc.*``.
+    image : torch.Tensor, shape (batch, 3, 227, 227)
+        Values in 0..1.
+    trunk_width : int
+        Channels of each block that the readout sees.
+
+    Returns
+    -------
+    list of torch.Tensor
+        (batch, 256, 27, 27), (batch, 256, 25, 25), (batch, 256, 13, 13).
+    """
+    import torch
+    import torch.nn.functional as F
+
+    x = (image - weights["mu"]).contiguous(memory_format=torch.channels_last)
+    conv1, conv2 = (f"pre.conv{n}.0" for n in (1, 2))
+    x = F.conv2d(x, weights[f"{conv1}.weight"], weights[f"{conv1}.bias"], stride=4, padding=2).relu_()
+    c1 = F.max_pool2d(x, 3, stride=2)  # (batch, 64, 27, 27)
+    c2 = F.conv2d(c1, weights[f"{conv2}.weight"], weights[f"{conv2}.bias"], padding=2).relu_()  # (batch, 192, 27, 27)
+    c3 = _normalise(weights, "enc", c2)
+    c3 = F.conv2d(c3, weights["enc.conv3.weight"], weights["enc.conv3.bias"]).relu_()  # (batch, 128, 25, 25)
+    c4a = _block(weights, "conv4a", c3)  # (batch, 128, 25, 25)
+    c4b = _block(weights, "conv4b", c4a)  # (batch, 128, 25, 25)
+    c5a = _block(weights, "conv5a", F.max_pool2d(c4b, 3, stride=2, padding=1))  # (batch, 128, 13, 13)
+    c5b = _block(weights, "conv5b", c5a)  # (batch, 128, 13, 13)
+    c6a = _block(weights, "conv6a", c5b)  # (batch, 128, 13, 13)
+    c6b = _block(weights, "conv6b", c6a)  # (batch, 64, 13, 13)
+    seen = slice(trunk_width)
+    return [
+        torch.cat([c1, c2], 1),
+        torch.cat([c3, c4a[:, seen], c4b[:, seen]], 1),
+        torch.cat([c5a[:, seen], c5b[:, seen], c6a[:, seen], c6b], 1),
+    ]
+
+
+def _block(weights: dict[str, torch.Tensor], name: str, x: torch.Tensor) -> torch.Tensor:
+    import torch.nn.functional as F
+
+    prefix = f"enc.{name}"
+    x = _normalise(weights, prefix, x)
+    return F.conv2d(x, weights[f"{prefix}.conv1.weight"], weights[f"{prefix}.conv1.bias"], padding=1).relu_()
+
+
+def _normalise(weights: dict[str, torch.Tensor], prefix: str, x: torch.Tensor) -> torch.Tensor:
+    import torch.nn.functional as F
+
+    mean, variance, scale, shift = (
+        weights[f"{prefix}.bn1.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    return F.batch_norm(x, mean, variance, scale, shift, eps=BATCH_NORM_EPSILON)
+
+
+def pooled_readout(
+    maps: list[torch.Tensor],
+    pooling: list[torch.Tensor],
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    units_a_tile: int = UNITS_A_TILE,
+) -> torch.Tensor:
+    """Squash, pool with each unit's planes, squash, weigh and add, without ever holding all pooled features.
+
+    Parameters
+    ----------
+    maps : list of torch.Tensor, each (batch, 256, side, side)
+        Not negative.
+    pooling : list of torch.Tensor, each (units, side * side)
+        Rows sum to one.
+    weight : torch.Tensor, shape (units, 3, 1, 256)
+    bias : torch.Tensor, shape (units,)
+    units_a_tile : int
+
+    Returns
+    -------
+    torch.Tensor, shape (batch, units), float32
+    """
+    import torch
+
+    batch, units = maps[0].shape[0], len(bias)
+    features = []
+    for one in maps:
+        by_position = one.permute(2, 3, 0, 1).flatten(0, 1)  # (positions, batch, 256)
+        buffer = torch.empty_like(by_position, memory_format=torch.contiguous_format)
+        features.append(squash_(by_position.contiguous(), buffer).flatten(1))  # (positions, batch * 256)
+    responses = bias.float().repeat(batch, 1)  # (batch, units)
+    height = min(units_a_tile, units)
+    pooled = torch.empty(height, batch, CHANNELS, dtype=maps[0].dtype, device=bias.device)
+    scratch = torch.empty(height, batch, CHANNELS, device=bias.device)
+    for begin in range(0, units, height):
+        tile = slice(begin, min(begin + height, units))
+        rows = slice(tile.stop - begin)
+        for number, (plane, feature) in enumerate(zip(pooling, features, strict=True)):
+            torch.mm(plane[tile], feature, out=pooled[rows].flatten(1))
+            values = squash_(pooled[rows].float(), scratch[rows])  # (tile, batch, 256)
+            responses[:, tile] += values.mul_(weight[tile, number]).sum(2).T
+    return responses
+
+
+def squash_(x: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
+    """``log(1 + x) * tanh(x)`` in place, for x not negative; `scratch` has the same shape.
+
+    Written with a sigmoid, which is five times faster than tanh and as exact at the scale of the result.
+    """
+    import torch
+
+    torch.mul(x, 2, out=scratch).sigmoid_().mul_(2).sub_(1)
+    return x.log1p_().mul_(scratch)

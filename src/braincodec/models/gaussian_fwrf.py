@@ -1,0 +1,249 @@
+"""Features pooled by a Gaussian receptive field for each unit, and a linear readout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from braincodec.config import Config
+from braincodec.errors import InputValueError
+from braincodec.features import FeatureConfig, FeatureExtractor, get_backbone
+from braincodec.features.preprocessing import Preprocessing
+from braincodec.models.base import Encoder, check_tensor_shapes, register_model
+
+if TYPE_CHECKING:
+    import torch
+
+    from braincodec.features.backbone import Backbone
+
+BACKBONE = "backbone."
+BYTES_OF_A_BACKBONE = 24 * 2**20
+
+Nonlinearity = Literal["none", "absolute", "relu6"]
+
+
+class GaussianFwRFConfig(Config):
+    """Settings of a Gaussian feature-weighted receptive-field model.
+
+    Attributes
+    ----------
+    features : FeatureConfig
+        Backbone, layers that give maps, ``pooling="none"``.
+    nonlinearities : tuple of {"none", "absolute", "relu6"}
+        What happens to the maps of each layer before pooling.
+    visual_angle : float
+        Width of the image in degrees; receptive fields are given in degrees from its centre.
+    """
+
+    features: FeatureConfig
+    nonlinearities: tuple[Nonlinearity, ...]
+    visual_angle: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.features.pooling != "none":
+            raise ValueError("features.pooling must be 'none': receptive fields need maps")
+        if len(self.nonlinearities) != len(self.features.layers):
+            raise ValueError("nonlinearities needs one entry for each layer")
+        return self
+
+
+@register_model("gaussian_fwrf")
+class GaussianFwRF(Encoder):
+    """Each unit sees feature maps through its own Gaussian window and weighs them linearly.
+
+    After the feature-weighted receptive-field model of St-Yves and Naselaris (2018). A unit may read any of the
+    layers; for each layer only the units that read it are stored.
+
+    Parameters
+    ----------
+    config : GaussianFwRFConfig or dict
+    tensors : mapping
+        ``receptive_field`` (units, 3): x and y of the centre (positive to the right of and above the image's centre)
+        and standard deviation, in degrees. For each layer ``<layer>.units`` (n,), int64, and ``<layer>.weight``
+        (n, channels). ``bias`` (units,). Optionally ``backbone.*``, the network's own weights.
+    units, description
+        See `Encoder`.
+    backbone : Backbone, optional
+        The network, when it is at hand already.
+    """
+
+    kind: ClassVar[str] = "gaussian_fwrf"
+    config_class = GaussianFwRFConfig
+    preferred_batch_size: ClassVar[int] = 16
+
+    def __init__(
+        self, config: Any, tensors: Any, units: Any, description: Any, backbone: Backbone | None = None
+    ) -> None:
+        self._backbone = backbone
+        self._extractor: FeatureExtractor | None = None
+        super().__init__(config, tensors, units, description)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers."""
+        return tuple(self.config.features.layers)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Stored with the model, or else the backbone's own."""
+        stored = self.config.features.preprocessing
+        return stored if stored is not None else self.extractor.preprocessing
+
+    @property
+    def response_dims(self) -> tuple[str, ...]:
+        """Always ``("unit",)``."""
+        return ("unit",)
+
+    @property
+    def extractor(self) -> FeatureExtractor:
+        """The feature extractor; loads the backbone when first asked for."""
+        if self._extractor is None:
+            if self._backbone is None:
+                self._backbone = self._load_backbone()
+            self._extractor = FeatureExtractor(self.config.features, self._backbone)
+        return self._extractor
+
+    def _load_backbone(self) -> Backbone:
+        # the name came with a file: it may choose a known network, but not code to import
+        name = self.config.features.backbone
+        own = {n.removeprefix(BACKBONE): t for n, t in self._tensors.items() if n.startswith(BACKBONE)}
+        if not own:
+            return get_backbone(name, allow_import=False)
+        backbone = get_backbone(name.partition("@")[0] + "@none", allow_import=False)
+        try:
+            backbone.module.load_state_dict(own, assign=True)
+        except RuntimeError as error:
+            raise InputValueError(f"the stored weights do not fit the backbone {name!r}: {error}") from error
+        return backbone
+
+    def _check(self) -> None:
+        units = self.units.sizes["unit"]
+        expected: dict[str, tuple[int | None, ...]] = {"receptive_field": (units, 3), "bias": (units,)}
+        for layer in self.layers:
+            expected |= {f"{layer}.units": (None,), f"{layer}.weight": (None, None)}
+        check_tensor_shapes(self._tensors, expected)
+        for layer in self.layers:
+            chosen, weight = self._tensors[f"{layer}.units"], self._tensors[f"{layer}.weight"]
+            if len(chosen) != len(weight):
+                raise InputValueError(f"{layer} lists {len(chosen)} units but has weights for {len(weight)}")
+            if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < units:
+                raise InputValueError(f"{layer} names units outside 0..{units - 1}")
+        if not bool((self._tensors["receptive_field"][:, 2] > 0).all()):
+            raise InputValueError("receptive_field: every standard deviation must be positive")
+
+    def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.extractor.prepare(device, dtype)
+        self._fields = self._tensors["receptive_field"].to(device).float()
+        self._bias = self._tensors["bias"].to(device).float()
+        self._readouts = {
+            layer: (
+                nonlinearity,
+                self._tensors[f"{layer}.units"].to(device),
+                self._tensors[f"{layer}.weight"].to(device).float(),
+            )
+            for layer, nonlinearity in zip(self.layers, self.config.nonlinearities, strict=True)
+        }
+        # windows depend on the size of the maps, which the first batch tells
+        self._windows: dict[tuple[str, int, int], torch.Tensor] = {}
+
+    def shared(self, images: torch.Tensor) -> torch.Tensor:
+        """The images themselves: maps are consumed as they are produced, so there is nothing to keep."""
+        return images
+
+    def readout(self, shared: torch.Tensor) -> torch.Tensor:
+        """Responses (batch, units) to images (batch, 3, height, width)."""
+        responses = self._bias.repeat(len(shared), 1)  # (batch, units)
+
+        def add(layer: str, maps: torch.Tensor) -> None:
+            nonlinearity, chosen, weight = self._readouts[layer]
+            if maps.dim() != 4:
+                raise InputValueError(
+                    f"layer {layer!r} gives {tuple(maps.shape)}; receptive fields need maps (b, c, h, w)"
+                )
+            maps = apply_nonlinearity(maps.float(), nonlinearity)
+            responses[:, chosen] += pooled_readout(maps, self._window(layer, *maps.shape[2:]), weight)
+
+        self.extractor.stream(shared, add)
+        return responses
+
+    def _window(self, layer: str, height: int, width: int) -> torch.Tensor:
+        key = (layer, height, width)
+        if key not in self._windows:
+            fields = self._fields[self._readouts[layer][1]]
+            self._windows[key] = gaussian_windows(fields, height, width, self.config.visual_angle)
+        return self._windows[key]
+
+    def bytes_per_image(self) -> int:
+        """Activations of the backbone, and one layer's maps weighed for its units."""
+        widest = max(weight.numel() for name, weight in self._tensors.items() if name.endswith(".weight"))
+        return BYTES_OF_A_BACKBONE + 4 * (widest + 2 * self.units.sizes["unit"])
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All weights, the backbone's included, so that an artefact needs nothing else."""
+        state = self.extractor.backbone.module.state_dict()
+        return {f"{BACKBONE}{name}": tensor for name, tensor in state.items()} | self._tensors
+
+
+def gaussian_windows(fields: torch.Tensor, height: int, width: int, visual_angle: float) -> torch.Tensor:
+    """Gaussian receptive fields on a grid of map positions.
+
+    Parameters
+    ----------
+    fields : torch.Tensor, shape (units, 3)
+        Centre x (right), centre y (up) and standard deviation, in degrees from the image's centre.
+    height, width : int
+        Size of the map, which covers the whole image; pixels are square.
+    visual_angle : float
+        Width of the image in degrees.
+
+    Returns
+    -------
+    torch.Tensor, shape (units, height * width)
+        Rows sum to one, also where a receptive field is smaller than a position or lies outside the image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> windows = gaussian_windows(torch.tensor([[-2.0, 2.0, 0.1]]), 4, 4, visual_angle=8.0)
+    >>> windows.reshape(4, 4)[:2, :2]  # upper left: shared by the four positions around it
+    tensor([[0.2500, 0.2500],
+            [0.2500, 0.2500]])
+    """
+    import torch
+
+    step = visual_angle / width
+    x = (torch.arange(width, device=fields.device) + 0.5 - width / 2) * step
+    y = (height / 2 - torch.arange(height, device=fields.device) - 0.5) * step
+    # a Gaussian is separable; the soft maximum keeps rows finite far outside the image
+    across, down = ((axis - centre[:, None]) for axis, centre in ((x, fields[:, 0]), (y, fields[:, 1])))
+    scale = -0.5 / fields[:, 2, None] ** 2
+    across, down = (scale * across**2).softmax(1), (scale * down**2).softmax(1)
+    return (down[:, :, None] * across[:, None, :]).flatten(1)  # (units, height * width)
+
+
+def apply_nonlinearity(maps: torch.Tensor, nonlinearity: Nonlinearity) -> torch.Tensor:
+    """Rectify maps: not at all, ``abs``, or clip to 0..6."""
+    if nonlinearity == "absolute":
+        return maps.abs()
+    return maps.clamp(0, 6) if nonlinearity == "relu6" else maps
+
+
+def pooled_readout(maps: torch.Tensor, windows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Pool maps by each unit's window and weigh the channels.
+
+    Parameters
+    ----------
+    maps : torch.Tensor, shape (batch, channels, height, width)
+    windows : torch.Tensor, shape (units, height * width)
+    weight : torch.Tensor, shape (units, channels)
+
+    Returns
+    -------
+    torch.Tensor, shape (batch, units)
+    """
+    flat = maps.flatten(2)  # (batch, channels, positions)
+    if flat.shape[1] <= flat.shape[2]:
+        return ((flat @ windows.T) * weight.T).sum(1)  # pool first: (batch, channels, units)
+    return ((flat.transpose(1, 2) @ weight.T) * windows.T).sum(1)  # weigh first: (batch, positions, units)

@@ -1,0 +1,207 @@
+"""Features of a pretrained network, an affine reduction, and a linear readout."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from braincodec.config import Config
+from braincodec.errors import InputValueError
+from braincodec.features import FeatureConfig, FeatureExtractor, get_backbone
+from braincodec.features.preprocessing import Preprocessing
+from braincodec.models.base import Encoder, check_tensor_shapes, register_model
+
+if TYPE_CHECKING:
+    import torch
+
+    from braincodec.features.backbone import Backbone
+
+BACKBONE = "backbone."
+REDUCTION = "reduction."
+SENSOR_DIMS = ("repetition", "channel", "time")
+
+
+class LinearConfig(Config):
+    """Settings of a linear encoder.
+
+    Attributes
+    ----------
+    features : FeatureConfig
+        Backbone, layers (in the order in which their features are concatenated), pooling, preprocessing.
+    reductions : int
+        Sets of components: one for all repetitions, or one for each.
+    """
+
+    features: FeatureConfig
+    reductions: int = 1
+
+
+@register_model("linear")
+class LinearEncoder(Encoder):
+    """Responses as a linear function of standardised, PCA-reduced features.
+
+    Standardisation and PCA are kept as one affine map, cut into one block for each layer, so that a layer's
+    features are projected as soon as they exist and the concatenated features never do.
+
+    Parameters
+    ----------
+    config : LinearConfig or dict
+    tensors : mapping
+        ``reduction.<layer>`` (reductions * components, features of the layer) for each layer, ``reduction.bias``
+        (reductions * components,), ``readout.weight`` (repetitions, outputs, components), ``readout.bias``
+        (repetitions, outputs), and optionally ``backbone.*``, the network's own weights.
+    units, description
+        See `Encoder`. Outputs are units, or channels x times in C order, one set for each repetition.
+    backbone : Backbone, optional
+        The network, when it is at hand already.
+    """
+
+    kind: ClassVar[str] = "linear"
+    config_class = LinearConfig
+    preferred_batch_size: ClassVar[int] = 32
+
+    def __init__(
+        self, config: Any, tensors: Any, units: Any, description: Any, backbone: Backbone | None = None
+    ) -> None:
+        self._backbone = backbone
+        self._extractor: FeatureExtractor | None = None
+        self._shared_key: str | None = None
+        super().__init__(config, tensors, units, description)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers, in the order of their features."""
+        return tuple(self.config.features.layers)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Stored with the model, or else the backbone's own."""
+        stored = self.config.features.preprocessing
+        return stored if stored is not None else self.extractor.preprocessing
+
+    @property
+    def response_dims(self) -> tuple[str, ...]:
+        """``("unit",)``, or repetition, channel and time where the units have them."""
+        return SENSOR_DIMS if "time" in self.units.sizes else ("unit",)
+
+    @property
+    def extractor(self) -> FeatureExtractor:
+        """The feature extractor; loads the backbone when first asked for."""
+        if self._extractor is None:
+            if self._backbone is None:
+                self._backbone = self._load_backbone()
+            self._extractor = FeatureExtractor(self.config.features, self._backbone)
+        return self._extractor
+
+    def _load_backbone(self) -> Backbone:
+        # the name came with a file: it may choose a known network, but not code to import
+        name = self.config.features.backbone
+        own = {n.removeprefix(BACKBONE): t for n, t in self._tensors.items() if n.startswith(BACKBONE)}
+        if not own:
+            return get_backbone(name, allow_import=False)
+        backbone = get_backbone(name.partition("@")[0] + "@none", allow_import=False)
+        try:
+            backbone.module.load_state_dict(own, assign=True)
+        except RuntimeError as error:
+            raise InputValueError(f"the stored weights do not fit the backbone {name!r}: {error}") from error
+        return backbone
+
+    def _check(self) -> None:
+        reductions = self.config.reductions
+        shapes: dict[str, tuple[int | None, ...]] = {f"{REDUCTION}{layer}": (None, None) for layer in self.layers}
+        shapes |= {f"{REDUCTION}bias": (None,), "readout.weight": (None, None, None), "readout.bias": (None, None)}
+        check_tensor_shapes(self._tensors, shapes)
+        repetitions, outputs, components = self._tensors["readout.weight"].shape
+        if reductions not in (1, repetitions):
+            raise InputValueError(f"reductions must be 1 or {repetitions}, one for each repetition; got {reductions}")
+        rows = {self._tensors[f"{REDUCTION}{name}"].shape[0] for name in (*self.layers, "bias")}
+        if rows != {reductions * components}:
+            raise InputValueError(
+                f"the reduction gives {sorted(rows)} components, the readout takes {reductions} x {components}"
+            )
+        if tuple(self._tensors["readout.bias"].shape) != (repetitions, outputs):
+            raise InputValueError("readout.weight and readout.bias are for different numbers of outputs")
+        if int(np.prod(self.response_shape)) != repetitions * outputs:
+            raise InputValueError(
+                f"the readout predicts {repetitions} x {outputs} values, "
+                f"the table of units describes {self.response_shape}"
+            )
+
+    def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.extractor.prepare(device, dtype)
+        self._projection = {layer: self._tensors[f"{REDUCTION}{layer}"].to(device, dtype) for layer in self.layers}
+        self._offset = self._tensors[f"{REDUCTION}bias"].to(device).float()
+        self._weight = self._tensors["readout.weight"].to(device).float()
+        self._bias = self._tensors["readout.bias"].to(device).float()
+
+    def shared(self, images: torch.Tensor) -> torch.Tensor:
+        """Components (batch, reductions * components), float32."""
+        scores = self._offset.repeat(images.shape[0], 1)
+
+        def project(layer: str, features: torch.Tensor) -> None:
+            scores.add_(features @ self._projection[layer].T)
+
+        self.extractor.stream(images, project)
+        return scores
+
+    def readout(self, shared: torch.Tensor) -> torch.Tensor:
+        """Responses (batch, *response_shape) from components."""
+        import torch
+
+        repetitions, _, components = self._weight.shape
+        if self.config.reductions == 1:
+            weight = self._weight.flatten(0, 1)  # (repetitions * outputs, components)
+            responses = torch.addmm(self._bias.flatten(), shared, weight.T)
+        else:
+            scores = shared.unflatten(1, (repetitions, components)).transpose(0, 1)  # (repetitions, batch, components)
+            responses = torch.baddbmm(self._bias[:, None], scores, self._weight.transpose(1, 2)).transpose(0, 1)
+        return responses.reshape(shared.shape[0], *self.response_shape)
+
+    def shared_key(self) -> str:
+        """Hash of backbone, layers, preprocessing and reduction."""
+        if self._shared_key is None:
+            digest = hashlib.sha256(self.config.hash().encode())
+            for name, tensor in sorted(self._tensors.items()):
+                if name.startswith((REDUCTION, BACKBONE)):
+                    digest.update(f"{name} {tuple(tensor.shape)}".encode())
+                    digest.update(tensor.detach().contiguous().cpu().numpy().data)
+            self._shared_key = digest.hexdigest()
+        return self._shared_key
+
+    def bytes_per_image(self) -> int:
+        """Pixels and activations of the backbone, the largest layer's features, and the response."""
+        largest = max(self._tensors[f"{REDUCTION}{layer}"].shape[1] for layer in self.layers)
+        return 8 * 2**20 + 4 * (4 * largest + int(np.prod(self.response_shape)))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All weights, the backbone's included, so that an artefact needs nothing else."""
+        state = self.extractor.backbone.module.state_dict()
+        own = {f"{BACKBONE}{name}": tensor for name, tensor in state.items()}
+        return own | self._tensors
+
+    def select(self, **indices: Any) -> LinearEncoder:
+        """See `Encoder.select`."""
+        chosen = self.choose(indices)
+        weight, bias = self._tensors["readout.weight"], self._tensors["readout.bias"]
+        if self.response_dims == ("unit",):
+            rows = chosen["unit"]
+            weight, bias = weight[:, rows], bias[:, rows]
+        else:
+            grid = np.arange(weight.shape[1]).reshape(self.response_shape[1:])
+            rows = grid[np.ix_(chosen["channel"], chosen["time"])].ravel()
+            repetition = chosen["repetition"]
+            weight, bias = weight[repetition][:, rows], bias[repetition][:, rows]
+        tensors = self._tensors | {"readout.weight": weight.contiguous(), "readout.bias": bias.contiguous()}
+        config = self.config
+        if config.reductions > 1 and self.response_dims != ("unit",):
+            tensors |= self._reductions_of(chosen["repetition"])
+            config = config.model_copy(update={"reductions": len(chosen["repetition"])})
+        units = self.units.isel(chosen)
+        return LinearEncoder(config, tensors, units, self.description, backbone=self._backbone)
+
+    def _reductions_of(self, repetitions: np.ndarray) -> dict[str, torch.Tensor]:
+        names = [name for name in self._tensors if name.startswith(REDUCTION)]
+        sets = {name: self._tensors[name].unflatten(0, (self.config.reductions, -1)) for name in names}
+        return {name: tensor[repetitions].flatten(0, 1).contiguous() for name, tensor in sets.items()}

@@ -1,0 +1,153 @@
+"""Stimuli through an encoder, batch after batch, into memory or into a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from braincodec import device as devices
+from braincodec.progress import progress_bar
+from braincodec.stimuli import Batch, StimulusSet
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+
+    from braincodec.models.base import Encoder
+
+
+def encode(encoder: Encoder, stimuli: Any, *, progress: bool | None, **options: Any) -> xr.DataArray:
+    """See `Encoder.encode`."""
+    stimuli = StimulusSet.open(stimuli)
+    values = np.empty((len(stimuli), *encoder.response_shape), np.float32)
+    ids: list[str] = []
+    bad: list[Any] = []
+    with progress_bar("encode", len(stimuli), show=progress) as advance:
+        for batch, block in encode_batches(encoder, stimuli, **options):
+            values[len(ids) : len(ids) + len(block)] = block
+            ids += list(batch.ids)
+            bad += batch.bad
+            advance(len(block) + len(batch.bad))
+    responses = response_template(encoder, values[: len(ids)], ids)
+    if bad:
+        responses.attrs["skipped"] = json.dumps({item.id: item.reason for item in bad})
+    return responses
+
+
+def encode_to(
+    encoder: Encoder,
+    path: str | Path,
+    stimuli: Any,
+    *,
+    progress: bool | None,
+    overwrite: bool,
+    **options: Any,
+) -> xr.DataArray:
+    """See `Encoder.encode_to`."""
+    from braincodec.responses import open_responses
+    from braincodec.responses.writer import ResponseWriter
+
+    stimuli = StimulusSet.open(stimuli)
+    template = response_template(encoder, np.empty((0, *encoder.response_shape), np.float32), [])
+    plan = {
+        "model": encoder.identity(),
+        "stimuli": stimuli.fingerprint(),
+        "dtype": options["dtype"],
+        "on_bad": options["on_bad"],
+    }
+    with (
+        ResponseWriter(path, template, plan=plan, overwrite=overwrite) as writer,
+        progress_bar("encode", len(stimuli), done=writer.next_position, show=progress) as advance,
+    ):
+        for batch, block in encode_batches(encoder, stimuli, start=writer.next_position, **options):
+            end = max([*batch.positions, *(item.position for item in batch.bad)]) + 1
+            writer.write(block, batch.ids, int(end), bad=batch.bad)
+            advance(len(block) + len(batch.bad))
+        writer.commit()
+    return open_responses(path)
+
+
+def encode_batches(
+    encoder: Encoder,
+    stimuli: StimulusSet,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_size: int | str = "auto",
+    on_bad: str = "raise",
+    start: int = 0,
+) -> Iterator[tuple[Batch, np.ndarray]]:
+    """Yield each batch with its responses, float32 (images, *response_shape).
+
+    The next batch is decoded while the present one is computed. When memory runs out the step is halved, and stays so.
+    """
+    import torch
+
+    target, number = devices.resolve_device(device), devices.resolve_dtype(dtype)
+    devices.keep_freed_memory()
+    with torch.inference_mode():
+        encoder.prepare(target, number)
+    size = devices.choose_batch_size(
+        batch_size,
+        bytes_per_image=encoder.bytes_per_image(),
+        device=target,
+        preferred=encoder.preferred_batch_size,
+        images=max(1, len(stimuli)),
+    )
+    transform = _transform(encoder)
+    step = size
+    for batch in stimuli.batches(size, transform=transform, start=start, on_bad=on_bad):
+        if not len(batch.ids):
+            yield batch, np.empty((0, *encoder.response_shape), np.float32)
+            continue
+        blocks = []
+        run = _step(encoder, batch.images, target, number)
+        with torch.inference_mode(), devices.fast_matmul():
+            for block, fitted in devices.halve_on_out_of_memory(run, 0, len(batch.ids), step):
+                blocks.append(block)
+                step = fitted
+        yield batch, np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+
+
+def _transform(encoder: Encoder) -> Callable[[np.ndarray], tuple[torch.Tensor, ...]]:
+    preprocessings = encoder.preprocessings
+
+    def transform(images: np.ndarray) -> tuple[torch.Tensor, ...]:
+        return tuple(preprocess(images) for preprocess in preprocessings)
+
+    return transform
+
+
+def _step(
+    encoder: Encoder, images: tuple[torch.Tensor, ...], device: torch.device, dtype: torch.dtype
+) -> Callable[[int, int], np.ndarray]:
+    def run(begin: int, end: int) -> np.ndarray:
+        parts = (part[begin:end].to(device=device, dtype=dtype, non_blocking=True) for part in images)
+        return encoder.predict(*parts).float().cpu().numpy()
+
+    return run
+
+
+def response_template(encoder: Encoder, values: np.ndarray, ids: list[str]) -> xr.DataArray:
+    """Label `values` (stimulus, *response_dims) with the stimulus ids and the encoder's unit coordinates."""
+    import xarray as xr
+
+    from braincodec import __version__
+    from braincodec.responses.coordinates import units_to_coordinates
+
+    coordinates = units_to_coordinates(encoder.units)
+    coordinates["stimulus"] = ("stimulus", np.asarray(ids, dtype=str))
+    attrs = dict(encoder.units.attrs) | {
+        "modality": encoder.description.modality,
+        "model": encoder.description.model,
+        "response_units": encoder.description.response_units,
+        "simulated": int(encoder.description.simulated),
+        "braincodec_version": __version__,
+    }
+    return xr.DataArray(
+        values, dims=("stimulus", *encoder.response_dims), coords=coordinates, attrs=attrs, name="responses"
+    )

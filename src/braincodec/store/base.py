@@ -1,0 +1,227 @@
+"""What every store offers, whatever its folder looks like."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
+from braincodec.models.base import Encoder
+from braincodec.models.joint import JointEncoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from braincodec.folder import Folder
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of a store.
+
+    Attributes
+    ----------
+    id : str
+        ``modality-dataset-model``.
+    rois_of_subject : dict of int to tuple of str
+        Regions of each subject; empty tuples where regions do not apply.
+    one_model_a_roi : bool
+        Whether each region has weights of its own (all regions together are then many models).
+    accuracy : float or None
+        Median noise-normalised accuracy over units, where it is known without reading the weights.
+    """
+
+    id: str
+    modality: str
+    dataset: str
+    kind: str
+    rois_of_subject: dict[int, tuple[str, ...]]
+    one_model_a_roi: bool = False
+    accuracy: float | None = None
+    licence: str = ""
+    citation: str = ""
+    simulated: bool = False
+    notes: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> list[int]:
+        """Subjects, sorted."""
+        return sorted(self.rois_of_subject)
+
+    @property
+    def rois(self) -> list[str]:
+        """Regions of any subject, in the order first found."""
+        return list(dict.fromkeys(roi for rois in self.rois_of_subject.values() for roi in rois))
+
+
+class Store(abc.ABC):
+    """Trained models and generated responses below one folder or address.
+
+    Parameters
+    ----------
+    folder : Folder
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+
+    @property
+    def address(self) -> str:
+        """Path or address of the store."""
+        return self.folder.address
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.address!r}, models={[entry.id for entry in self.entries()]})"
+
+    # what a kind of folder provides
+
+    @abc.abstractmethod
+    def entries(self) -> list[ModelEntry]:
+        """The models, sorted by id."""
+
+    @abc.abstractmethod
+    def _load(self, entry: ModelEntry, subject: int, roi: str | None) -> Encoder:
+        """One encoder; `roi` is given exactly where each region has weights of its own."""
+
+    @abc.abstractmethod
+    def metadata(self, model: str, subject: int = 1, roi: str | None = None) -> dict[str, Any]:
+        """What is known of one trained model, in NED's published keys."""
+
+    @abc.abstractmethod
+    def response_sets(self) -> pd.DataFrame:
+        """Table of the generated responses: model, stimuli, subject, roi."""
+
+    @abc.abstractmethod
+    def responses(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> xr.DataArray:
+        """Generated responses to a stimulus set, read lazily."""
+
+    # what every store can do
+
+    def models(self) -> pd.DataFrame:
+        """Table of the models: id, modality, dataset, kind, subjects, rois, accuracy, licence."""
+        import pandas as pd
+
+        rows = [
+            {
+                "id": entry.id,
+                "modality": entry.modality,
+                "dataset": entry.dataset,
+                "kind": entry.kind,
+                "subjects": entry.subjects,
+                "rois": entry.rois,
+                "accuracy": entry.accuracy,
+                "licence": entry.licence,
+            }
+            for entry in self.entries()
+        ]
+        columns = ["id", "modality", "dataset", "kind", "subjects", "rois", "accuracy", "licence"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def entry(self, model: str) -> ModelEntry:
+        """The entry of one model.
+
+        Raises
+        ------
+        UnknownNameError
+            With the models that are here.
+        """
+        entries = {entry.id: entry for entry in self.entries()}
+        if model not in entries:
+            raise UnknownNameError("model", model, entries, where=f"in {self.address}")
+        return entries[model]
+
+    def encoder(
+        self,
+        model: str,
+        subject: int | Sequence[int] | str = 1,
+        roi: str | Sequence[str] | None = None,
+    ) -> Encoder:
+        """An encoder for one or several subjects and regions.
+
+        Parameters
+        ----------
+        model : str
+            Identifier, such as ``"fmri-nsd-fwrf"``.
+        subject : int, sequence of int, or "all"
+        roi : str or sequence of str, optional
+            One region, the union of several, ``"all"``; default: all of the model's units.
+
+        Returns
+        -------
+        Encoder
+            A `JointEncoder` where several trained models are needed; its units carry ``subject`` and ``model_roi``.
+
+        Raises
+        ------
+        UnknownNameError
+            With the valid names nearest to what was asked.
+        MissingFileError
+            When weights are not in the store; says which file.
+        """
+        entry = self.entry(model)
+        members = []
+        for number in self._subjects(entry, subject):
+            rois = self._rois(entry, number, roi)
+            if entry.one_model_a_roi:
+                members += [self._load(entry, number, name) for name in rois or entry.rois_of_subject[number]]
+            else:
+                encoder = self._load(entry, number, None)
+                members.append(encoder if rois is None else select_rois(encoder, rois))
+        return members[0] if len(members) == 1 else JointEncoder(members)
+
+    def _subjects(self, entry: ModelEntry, subject: int | Iterable[int] | str) -> list[int]:
+        if isinstance(subject, str):
+            if subject == ALL:
+                return entry.subjects
+            raise InputTypeError(f"subject must be a whole number, a list of them or 'all', got {subject!r}")
+        numbers = list(subject) if isinstance(subject, Iterable) else [subject]
+        if not numbers or any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in numbers):
+            raise InputTypeError(f"subject must be a whole number, a list of them or 'all', got {subject!r}")
+        for number in numbers:
+            if number not in entry.rois_of_subject:
+                self._explain_missing(entry, int(number), None)
+        return [int(number) for number in dict.fromkeys(numbers)]
+
+    def _rois(self, entry: ModelEntry, subject: int, roi: str | Sequence[str] | None) -> list[str] | None:
+        if roi is None or roi == ALL:
+            return None
+        names = [roi] if isinstance(roi, str) else list(roi)
+        if not names or not all(isinstance(name, str) for name in names):
+            raise InputTypeError(f"roi must be a name, a list of names or 'all', got {roi!r}")
+        known = entry.rois_of_subject[subject]
+        if not known:
+            raise InputValueError(f"{entry.id} has no regions; leave roi out")
+        for name in names:
+            if name not in known:
+                self._explain_missing(entry, subject, name)
+        return list(dict.fromkeys(names))
+
+    def _explain_missing(self, entry: ModelEntry, subject: int, roi: str | None) -> None:
+        if roi is None:
+            raise UnknownNameError("subject", subject, entry.subjects, where=f"of {entry.id} in {self.address}")
+        known = entry.rois_of_subject[subject]
+        raise UnknownNameError("roi", roi, known, where=f"of {entry.id} subject {subject}")
+
+
+def select_rois(encoder: Encoder, rois: Sequence[str]) -> Encoder:
+    """The same encoder for the units of some regions only; the others are not computed where the kind allows it.
+
+    Raises
+    ------
+    UnknownNameError
+        When the encoder's units do not know a region.
+    """
+    known = encoder.units["roi"].values.astype(str).tolist() if "roi" in encoder.units.coords else []
+    for name in rois:
+        if name not in known:
+            raise UnknownNameError("roi", name, known, where=f"of {encoder.description.model}")
+    wanted = encoder.units["roi_membership"].sel(roi=list(rois)).any("roi").values
+    return encoder.select(unit=wanted)

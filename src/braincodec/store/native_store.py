@@ -1,0 +1,149 @@
+"""A folder of braincodec artefacts and generated responses."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from braincodec.artefact import CHECKSUMS, CONFIG, FILES, read_artefact
+from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
+from braincodec.store.base import ModelEntry, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from braincodec.models.base import Encoder
+
+SUBJECT, ROI = "subject-", "roi-"
+RESPONSES = "generated_responses"
+STIMULI = "stimuli-"
+
+
+class NativeStore(Store):
+    """Artefacts ``<model>/subject-01[/roi-V1]``, and generated responses.
+
+    The latter lie in ``generated_responses/<model>/stimuli-<name>/subject-01[_roi-V1].zarr``.
+    """
+
+    @cached_property
+    def _places(self) -> dict[str, dict[int, dict[str, str]]]:
+        """Folder of each artefact by model, subject and region ("" for models of all units)."""
+        places: dict[str, dict[int, dict[str, str]]] = {}
+        for model in self.folder.names():
+            for name in self.folder.names(model) if model != RESPONSES else []:
+                number = name.removeprefix(SUBJECT)
+                if not name.startswith(SUBJECT) or not number.isdigit():
+                    continue
+                own = f"{model}/{name}"
+                below = self.folder.names(own)
+                found = {"": own} if CONFIG in below else {}
+                found |= {part.removeprefix(ROI): f"{own}/{part}" for part in below if part.startswith(ROI)}
+                if found:
+                    places.setdefault(model, {})[int(number)] = found
+        return places
+
+    @cached_property
+    def _entries(self) -> list[ModelEntry]:
+        return [self._entry(model, subjects) for model, subjects in sorted(self._places.items())]
+
+    def entries(self) -> list[ModelEntry]:
+        """See `Store.entries`."""
+        return self._entries
+
+    def _entry(self, model: str, subjects: dict[int, dict[str, str]]) -> ModelEntry:
+        split = all("" not in found for found in subjects.values())
+        configs = {subject: self._config(next(iter(found.values()))) for subject, found in subjects.items()}
+        first = configs[min(configs)]
+        about = first["description"]
+        if split:
+            rois = {subject: tuple(found) for subject, found in subjects.items()}
+        else:
+            rois = {subject: tuple(config.get("rois", ())) for subject, config in configs.items()}
+        return ModelEntry(
+            id=model,
+            modality=about["modality"],
+            dataset=about["dataset"],
+            kind=first["kind"],
+            rois_of_subject=rois,
+            one_model_a_roi=split,
+            accuracy=about.get("accuracy"),
+            licence=about.get("licence", ""),
+            citation=about.get("citation", ""),
+            simulated=bool(about.get("simulated")),
+            notes=about.get("notes", ""),
+        )
+
+    def _config(self, place: str) -> dict[str, Any]:
+        path = self.folder.local(f"{place}/{CONFIG}", "settings of an artefact")
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            config["description"]["modality"], config["description"]["dataset"], config["kind"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedFileError(f"{path} is no artefact's config.json: {error}") from error
+        return dict(config)
+
+    def _place(self, model: str, subject: int, roi: str | None) -> str:
+        entry = self.entry(model)
+        if subject not in entry.rois_of_subject:
+            raise UnknownNameError("subject", subject, entry.subjects, where=f"of {model} in {self.address}")
+        found = self._places[model][subject]
+        key = roi if entry.one_model_a_roi and roi is not None else ""
+        if key not in found:
+            raise UnknownNameError("roi", roi, [name for name in found if name], where=f"of {model} subject {subject}")
+        return found[key]
+
+    def _load(self, entry: ModelEntry, subject: int, roi: str | None) -> Encoder:
+        place = self._place(entry.id, subject, roi)
+        for name in (*FILES, CHECKSUMS):
+            path = self.folder.local(f"{place}/{name}", "file of an artefact", "fetch or save the model again")
+        return read_artefact(path.parent).encoder()
+
+    def metadata(self, model: str, subject: int = 1, roi: str | None = None) -> dict[str, Any]:
+        """See `Store.metadata`."""
+        from braincodec.legacy.metadata import published_metadata
+
+        entry = self.entry(model)
+        encoder = self._load(entry, subject, roi) if entry.one_model_a_roi else self._load(entry, subject, None)
+        return published_metadata(encoder)
+
+    def response_sets(self) -> pd.DataFrame:
+        """See `Store.response_sets`."""
+        import pandas as pd
+
+        rows = []
+        for model in self.folder.names(RESPONSES):
+            for stimuli in self.folder.names(f"{RESPONSES}/{model}"):
+                for name in self.folder.names(f"{RESPONSES}/{model}/{stimuli}"):
+                    number, _, roi = name.removesuffix(".zarr").removeprefix(SUBJECT).partition(f"_{ROI}")
+                    if name.endswith(".zarr") and number.isdigit():
+                        rows.append(
+                            {
+                                "model": model,
+                                "stimuli": stimuli.removeprefix(STIMULI),
+                                "subject": int(number),
+                                "roi": roi,
+                            }
+                        )
+        return pd.DataFrame(rows, columns=["model", "stimuli", "subject", "roi"])
+
+    def responses(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> xr.DataArray:
+        """See `Store.responses`."""
+        from braincodec.responses import open_responses
+
+        table = self.response_sets()
+        sets = table[table["model"] == model]
+        if stimuli not in set(sets["stimuli"]):
+            where = f"of {model} in {self.address}"
+            raise UnknownNameError("stimulus set", stimuli, sorted(set(sets["stimuli"])), where=where)
+        place = f"{RESPONSES}/{model}/{STIMULI}{stimuli}"
+        names = [f"{SUBJECT}{subject:02d}_{ROI}{roi}.zarr"] * (roi is not None) + [f"{SUBJECT}{subject:02d}.zarr"]
+        present = set(self.folder.names(place))
+        for name in names:
+            if name in present:
+                responses = open_responses(self.folder.local_folder(f"{place}/{name}"))
+                whole = roi is not None and ROI not in name
+                return responses.bc.select(roi=roi) if whole else responses
+        what = f"generated responses of subject {subject}" + (f", roi {roi}" if roi else "")
+        raise MissingFileError(self.folder.join(place, names[0]), what, f"here are {sorted(present)}")
