@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,9 +114,10 @@ def make_batches(
             yield _assemble(plan, _array_pieces(plan, plan.source, span, transform, check), transform)
         return
     assert isinstance(plan.source, EncodedSource)
-    decoded = _decode_all(plan, plan.source, start, check, ahead=ahead)
-    for span in spans:
-        yield _assemble(plan, _encoded_pieces(plan, decoded, span, transform), transform)
+    # closed here, because the traceback of an error would keep it, and its threads, alive
+    with contextlib.closing(_decode_all(plan, plan.source, start, check, ahead=ahead)) as decoded:
+        for span in spans:
+            yield _assemble(plan, _encoded_pieces(plan, decoded, span, transform), transform)
 
 
 def _array_pieces(
@@ -149,7 +151,7 @@ def _one_by_one(plan: Plan, source: ArraySource, positions: np.ndarray) -> Itera
 
 def _decode_all(
     plan: Plan, source: EncodedSource, start: int, check: Check, *, ahead: bool
-) -> Iterator[np.ndarray | DamagedFileError]:
+) -> Generator[np.ndarray | DamagedFileError, None, None]:
     """Images from `start` on, in order, each decoded shortly before it is taken."""
 
     def decode(place: int) -> np.ndarray | DamagedFileError:
@@ -159,7 +161,7 @@ def _decode_all(
             return error
 
     places = (int(place) for place in plan.places[start:])
-    return map_ahead(decode, places, decoding_threads(), check) if ahead else map(decode, places)
+    yield from map_ahead(decode, places, decoding_threads(), check) if ahead else map(decode, places)
 
 
 def _encoded_pieces(

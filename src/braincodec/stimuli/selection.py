@@ -20,6 +20,8 @@ def as_names(ids: Sequence[object] | np.ndarray) -> np.ndarray:
     """
     if isinstance(ids, str):
         raise InputTypeError(f"ids is the text {ids!r}; expected one id for each stimulus")
+    if isinstance(ids, np.ndarray) and ids.dtype.kind == "U":
+        return ids
     return np.array([str(name) for name in ids], dtype=np.str_)
 
 

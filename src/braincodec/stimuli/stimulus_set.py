@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import operator
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -34,7 +35,8 @@ MOST_NAMES_COMPARED = 1000  # when guessing which id was meant
 class StimulusSet:
     """An ordered set of images with ids, read when needed and never held whole.
 
-    Made by `open` or one of the ``from_`` methods. Images are given as uint8, shape (height, width, 3).
+    Made by `open` or one of the ``from_`` methods, or over a `Source` of one's own. Images are given as uint8, shape
+    (height, width, 3).
 
     Indexing with a number or an id reads one image; with a slice, positions, a boolean mask or a list of ids it gives
     another set. A set holds no open file, so it can be sent to other processes; a set over an array in memory takes
@@ -49,9 +51,10 @@ class StimulusSet:
     [(2, 8, 6, 3), (1, 8, 6, 3)]
     """
 
-    def __init__(self, source: Source, ids: np.ndarray, places: np.ndarray) -> None:
-        self._source, self._places = source, places
-        self.ids = ids
+    def __init__(self, source: Source, ids: Sequence[object] | np.ndarray | None = None) -> None:
+        self._source = source
+        self._places = np.arange(source.count)  # where the stimuli are in the source
+        self.ids = source.default_ids() if ids is None else checked_ids(ids, source.count)
 
     @classmethod
     def open(
@@ -62,7 +65,7 @@ class StimulusSet:
         layout: str = "auto",
         value_range: ValueRange = None,
         dataset: str | None = None,
-    ) -> Self:
+    ) -> StimulusSet:
         """Open images wherever they lie.
 
         Parameters
@@ -103,22 +106,17 @@ class StimulusSet:
         if isinstance(source, StimulusSet):
             if layout != "auto" or value_range is not None or dataset is not None:
                 raise InputValueError("layout, value_range and dataset belong to where a StimulusSet was first opened")
-            return cls(source._source, source.ids if ids is None else checked_ids(ids, len(source)), source._places)
+            return copy.copy(source) if ids is None else source._with(checked_ids(ids, len(source)), source._places)
         names = None if ids is None else as_names(ids)
         found = open_source(source, ids=names, layout=layout, value_range=value_range, dataset=dataset)
-        return cls._over(found, names)
-
-    @classmethod
-    def _over(cls, source: Source, ids: Sequence[object] | np.ndarray | None) -> Self:
-        names = source.default_ids() if ids is None else checked_ids(ids, source.count)
-        return cls(source, names, np.arange(source.count))
+        return cls(found, names)
 
     @classmethod
     def from_paths(
         cls, paths: Sequence[str | os.PathLike[str]], *, ids: Sequence[object] | np.ndarray | None = None
-    ) -> Self:
+    ) -> StimulusSet:
         """Image files, folders and patterns, in the order given."""
-        return cls._over(open_paths(paths), ids)
+        return cls(open_paths(paths), ids)
 
     @classmethod
     def from_array(
@@ -127,7 +125,7 @@ class StimulusSet:
         ids: Sequence[object] | np.ndarray | None = None,
         layout: str = "auto",
         value_range: ValueRange = None,
-    ) -> Self:
+    ) -> StimulusSet:
         """Images in memory, viewed and not copied; see `open`."""
         return cls.open(array, ids=ids, layout=layout, value_range=value_range)
 
@@ -139,9 +137,9 @@ class StimulusSet:
         ids: Sequence[object] | np.ndarray | None = None,
         layout: str = "auto",
         value_range: ValueRange = None,
-    ) -> Self:
+    ) -> StimulusSet:
         """A ``.npy`` file, memory-mapped; see `open`."""
-        return cls._over(NpyFile(Path(path).absolute(), layout, value_range), ids)
+        return cls(NpyFile(Path(path).absolute(), layout, value_range), ids)
 
     @classmethod
     def from_npz(
@@ -152,9 +150,9 @@ class StimulusSet:
         ids: Sequence[object] | np.ndarray | None = None,
         layout: str = "auto",
         value_range: ValueRange = None,
-    ) -> Self:
+    ) -> StimulusSet:
         """One array of a ``.npz`` file; see `open`."""
-        return cls._over(open_npz(Path(path).absolute(), key, layout, value_range), ids)
+        return cls(open_npz(Path(path).absolute(), key, layout, value_range), ids)
 
     @classmethod
     def from_hdf5(
@@ -165,14 +163,14 @@ class StimulusSet:
         ids: Sequence[object] | np.ndarray | None = None,
         layout: str = "auto",
         value_range: ValueRange = None,
-    ) -> Self:
+    ) -> StimulusSet:
         """A dataset of an HDF5 file, read batch by batch; see `open`."""
-        return cls._over(Hdf5Dataset(Path(path).absolute(), dataset, layout, value_range), ids)
+        return cls(Hdf5Dataset(Path(path).absolute(), dataset, layout, value_range), ids)
 
     @classmethod
-    def from_zip(cls, path: str | os.PathLike[str], *, ids: Sequence[object] | np.ndarray | None = None) -> Self:
+    def from_zip(cls, path: str | os.PathLike[str], *, ids: Sequence[object] | np.ndarray | None = None) -> StimulusSet:
         """A zip of image files, sorted by name; nothing is extracted."""
-        return cls._over(ZipOfImages(Path(path).absolute()), ids)
+        return cls(ZipOfImages(Path(path).absolute()), ids)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -296,12 +294,17 @@ class StimulusSet:
         plan = Plan(self._source, self._places[only], self.ids[only], skip_bad=False)
         return next(make_batches(plan, 1, 0, None, lambda: None, ahead=False)).images[0]
 
-    def _select(self, positions: np.ndarray) -> Self:
+    def _select(self, positions: np.ndarray) -> StimulusSet:
         repeated = first_repeated(positions)
         if repeated is not None:
             name = str(self.ids[repeated])
             raise InputValueError(f"stimulus {name!r} is chosen more than once; each may occur once in a set")
-        return type(self)(self._source, self.ids[positions], self._places[positions])
+        return self._with(self.ids[positions], self._places[positions])
+
+    def _with(self, ids: np.ndarray, places: np.ndarray) -> StimulusSet:
+        other = copy.copy(self)
+        other.ids, other._places = ids, places
+        return other
 
     def _position_of(self, name: str) -> int:
         position = self._position_by_id.get(name)
