@@ -35,3 +35,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"golden", "shared_data"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.shared)
+
+
+@pytest.fixture(scope="session")
+def vit_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A torch hub folder whose vit_b_32 has the seeded weights that the golden answers were made with."""
+    pytest.importorskip("torchvision", exc_type=ImportError, reason="needs the extra 'vision'")
+    import torch
+
+    from braincodec.features.torchvision_compat import import_torchvision
+
+    models = import_torchvision().models
+    hub = tmp_path_factory.mktemp("torch-home")
+    with torch.random.fork_rng():
+        torch.manual_seed(12)
+        network = models.vit_b_32(weights=None)
+    (hub / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(network.state_dict(), hub / "hub" / "checkpoints" / "vit_b_32-d86f8d99.pth")
+    return hub
+
+
+@pytest.fixture
+def seeded_vit(vit_hub: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point torch hub at `vit_hub` for one test."""
+    monkeypatch.setenv("TORCH_HOME", str(vit_hub))
+    return vit_hub

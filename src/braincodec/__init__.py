@@ -1,1 +1,85 @@
 """Images to brain responses, and brain responses to images."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# public names and the modules they come from, imported when first used: `import braincodec` stays light
+_MODULE_OF_NAME = {
+    "Dataset": "braincodec.datasets",
+    "Encoder": "braincodec.models",
+    "FwRF": "braincodec.models.fwrf",
+    "GaussianFwRF": "braincodec.models.gaussian_fwrf",
+    "JointEncoder": "braincodec.models",
+    "LinearEncoder": "braincodec.models.linear",
+    "Preprocessing": "braincodec.features",
+    "Recording": "braincodec.datasets",
+    "Split": "braincodec.datasets",
+    "StimulusSet": "braincodec.stimuli",
+    "Store": "braincodec.store",
+    "build_responses": "braincodec.responses",
+    "get_backbone": "braincodec.features",
+    "open_responses": "braincodec.responses",
+    "open_store": "braincodec.store",
+    "read_artefact": "braincodec.artefact",
+}
+_MODULES = (
+    "artefact",
+    "compat",
+    "datasets",
+    "errors",
+    "features",
+    "legacy",
+    "models",
+    "responses",
+    "simulate",
+    "store",
+    "viz",
+)
+
+if TYPE_CHECKING:
+    from braincodec.artefact import read_artefact
+    from braincodec.datasets import Dataset, Recording, Split
+    from braincodec.features import Preprocessing, get_backbone
+    from braincodec.models import Encoder, JointEncoder
+    from braincodec.models.fwrf import FwRF
+    from braincodec.models.gaussian_fwrf import GaussianFwRF
+    from braincodec.models.linear import LinearEncoder
+    from braincodec.responses import build_responses, open_responses
+    from braincodec.stimuli import StimulusSet
+    from braincodec.store import Store, open_store
+
+__all__ = [
+    "Dataset",
+    "Encoder",
+    "FwRF",
+    "GaussianFwRF",
+    "JointEncoder",
+    "LinearEncoder",
+    "Preprocessing",
+    "Recording",
+    "Split",
+    "StimulusSet",
+    "Store",
+    "__version__",
+    "build_responses",
+    "get_backbone",
+    "open_responses",
+    "open_store",
+    "read_artefact",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF_NAME:
+        return getattr(import_module(_MODULE_OF_NAME[name]), name)
+    if name in _MODULES:
+        return import_module(f"braincodec.{name}")
+    raise AttributeError(f"module 'braincodec' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_MODULES})

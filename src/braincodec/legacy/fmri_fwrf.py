@@ -129,11 +129,10 @@ class NsdFwRF(Family):
         fmri, models = metadata["fmri"], metadata.get("encoding_models", {})
         mask = np.asarray(fmri["roi_mask_volume"], bool)
         accuracy = models.get("encoding_accuracy", {})
-        scores = {
-            ours: np.asarray(accuracy[theirs], np.float32)
-            for theirs, ours in VOLUME_SCORES.items()
-            if theirs in accuracy
-        }
+        found = {ours: np.asarray(accuracy[theirs]) for theirs, ours in VOLUME_SCORES.items() if theirs in accuracy}
+        # shares of variance: a value above 1 means that the file counts in percent
+        percent = any(np.nanmax(values, initial=0) > 1 for values in found.values())
+        scores = {name: (values / (100 if percent else 1)).astype(np.float32) for name, values in found.items()}
         if "ncsnr" in fmri:
             scores["ncsnr"] = np.asarray(fmri["ncsnr"], np.float32)
         return build_units(
@@ -144,4 +143,5 @@ class NsdFwRF(Family):
             scores=scores,
             affine=np.asarray(fmri["fmri_affine"], float),
             volume_shape=mask.shape,
+            published_scores="percent" if percent else "fraction",
         )

@@ -42,6 +42,7 @@ def _splits(encoder: Encoder) -> dict[str, Any]:
 
 def _volume(encoder: Encoder) -> dict[str, Any]:
     units = encoder.units
+    factor = 100 if units.attrs.get("published_scores") == "percent" else 1
     fmri: dict[str, Any] = {"ncsnr": units["ncsnr"].values} if "ncsnr" in units else {}
     if "i" in units and "volume_shape" in units.attrs:
         mask = np.zeros(tuple(int(size) for size in units.attrs["volume_shape"]), bool)
@@ -51,7 +52,7 @@ def _volume(encoder: Encoder) -> dict[str, Any]:
     return {
         "fmri": fmri,
         "encoding_models": {
-            "encoding_accuracy": _scores(encoder, VOLUME_SCORES),
+            "encoding_accuracy": {key: values * factor for key, values in _scores(encoder, VOLUME_SCORES).items()},
             "train_val_test_nsd_image_splits": _splits(encoder),
         },
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,10 @@ from braincodec.legacy.zip_archive import ZipArchive
 
 NPY_START = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
+# Python 2 ended long numbers with L
+_HEADER = re.compile(
+    r"\{'descr': '([^']*)', 'fortran_order': (True|False), 'shape': \(((?:\d{1,19}L?(?:, ?|(?=\))))*)\),? *\}\s*"
+)
 
 
 def read_npy(buffer: memoryview, guard: Guard) -> Any:
@@ -51,13 +55,12 @@ def _read_header(buffer: memoryview, guard: Guard) -> tuple[dict[str, Any], int]
     end = start + int.from_bytes(buffer[8:start], "little")
     if end > len(buffer) or end - start > LONGEST_HEADER:
         raise guard.damaged("a .npy header that is longer than the file or than any real one")
-    try:
-        header = ast.literal_eval(str(buffer[start:end], "utf-8").strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
-        raise guard.damaged(f"a .npy header that cannot be read ({type(error).__name__})") from error
-    if type(header) is not dict or set(header) != {"descr", "fortran_order", "shape"}:
-        raise guard.damaged("a .npy header without type, order or shape")
-    return header, end
+    found = _HEADER.fullmatch(str(buffer[start:end], "latin1"))
+    if found is None:
+        raise guard.damaged("a .npy header other than one plain type, order and shape")
+    descr, fortran, shape = found.groups()
+    dimensions = tuple(int(n) for n in shape.replace("L", "").replace(",", " ").split())
+    return {"descr": descr, "fortran_order": fortran == "True", "shape": dimensions}, end
 
 
 def read_npz(archive: ZipArchive) -> dict[str, Any]:

@@ -97,8 +97,8 @@ class Encoder(abc.ABC):
         units: xr.Dataset,
         description: ModelDescription | dict[str, Any],
     ) -> None:
-        self.config: Any = self.config_class.parse(config)  # type: ignore[arg-type]
-        self.description = ModelDescription.parse(description)  # type: ignore[arg-type]
+        self.config: Any = self.config_class.parse(config)
+        self.description = ModelDescription.parse(description)
         self.units = units
         self._tensors = dict(tensors)
         self._prepared: tuple[torch.device, torch.dtype] | None = None
@@ -254,7 +254,7 @@ class Encoder(abc.ABC):
         progress: bool | None = None,
         on_bad: Literal["raise", "skip"] = "raise",
         overwrite: bool = False,
-    ) -> xr.DataArray:
+    ) -> Path:
         """Responses to images, streamed to a file in bounded memory; an interrupted call resumes.
 
         Parameters
@@ -266,8 +266,8 @@ class Encoder(abc.ABC):
 
         Returns
         -------
-        xarray.DataArray
-            Read lazily from `path` where the format allows it.
+        Path
+            The file, complete; `braincodec.open_responses` reads it back.
 
         See Also
         --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from braincodec.config import Config
@@ -174,6 +175,26 @@ class GaussianFwRF(Encoder):
             fields = self._fields[self._readouts[layer][1]]
             self._windows[key] = gaussian_windows(fields, height, width, self.config.visual_angle)
         return self._windows[key]
+
+    def select(self, **indices: Any) -> GaussianFwRF:
+        """See `Encoder.select`; layers that no remaining unit reads are not computed."""
+        import torch
+
+        chosen = np.sort(self.choose(indices)["unit"])
+        tensors = {name: tensor for name, tensor in self._tensors.items() if name.startswith(BACKBONE)}
+        tensors |= {name: self._tensors[name][chosen] for name in ("receptive_field", "bias")}
+        layers, nonlinearities = [], []
+        for layer, nonlinearity in zip(self.layers, self.config.nonlinearities, strict=True):
+            kept = np.isin(self._tensors[f"{layer}.units"].numpy(), chosen)
+            if kept.any():
+                layers.append(layer)
+                nonlinearities.append(nonlinearity)
+                units = np.searchsorted(chosen, self._tensors[f"{layer}.units"].numpy()[kept])
+                tensors[f"{layer}.units"] = torch.from_numpy(units)
+                tensors[f"{layer}.weight"] = self._tensors[f"{layer}.weight"][kept]
+        features = self.config.features.model_copy(update={"layers": tuple(layers)})
+        config = self.config.model_copy(update={"features": features, "nonlinearities": tuple(nonlinearities)})
+        return GaussianFwRF(config, tensors, self.units.isel(unit=chosen), self.description, backbone=self._backbone)
 
     def bytes_per_image(self) -> int:
         """Activations of the backbone, and one layer's maps weighed for its units."""

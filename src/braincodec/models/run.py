@@ -46,9 +46,8 @@ def encode_to(
     progress: bool | None,
     overwrite: bool,
     **options: Any,
-) -> xr.DataArray:
+) -> Path:
     """See `Encoder.encode_to`."""
-    from braincodec.responses import open_responses
     from braincodec.responses.writer import ResponseWriter
 
     stimuli = StimulusSet.open(stimuli)
@@ -68,7 +67,7 @@ def encode_to(
             writer.write(block, batch.ids, int(end), bad=batch.bad)
             advance(len(block) + len(batch.bad))
         writer.commit()
-    return open_responses(path)
+    return Path(path)
 
 
 def encode_batches(
@@ -139,7 +138,7 @@ def response_template(encoder: Encoder, values: np.ndarray, ids: list[str]) -> x
     from braincodec import __version__
     from braincodec.responses.coordinates import units_to_coordinates
 
-    coordinates = units_to_coordinates(encoder.units)
+    coordinates: dict[str, Any] = dict(units_to_coordinates(encoder.units))
     coordinates["stimulus"] = ("stimulus", np.asarray(ids, dtype=str))
     attrs = dict(encoder.units.attrs) | {
         "modality": encoder.description.modality,
