@@ -273,7 +273,7 @@ HOSTILE: dict[str, Hostile] = {
     "many objects in a .npy header": Hostile(
         "a.npy", lambda c: npy(pickled(array(array_state((1,), b"](Ne", "O"))), shape=f"({TEN_GB},)"), "declared", False
     ),
-    "negative shape": Hostile("a.npy", lambda c: npy(b"", "<f4", "(-1,)"), "whole numbers", unsafe=False),
+    "negative shape": Hostile("a.npy", lambda c: npy(b"", "<f4", "(-1,)"), "header other", unsafe=False),
     "10 GB array": Hostile(
         "a.pkl",
         lambda c: pickled(array(array_state((TEN_GB,), instructions(bytes(4)), "u1"))),
@@ -319,6 +319,13 @@ HOSTILE: dict[str, Hostile] = {
         unsafe=False,
     ),
     "encoded again and again": Hostile("a.pkl", repeated_bytes, "more memory"),
+    "empty sets without end": Hostile("a.pkl", lambda c: pickled(b"\x8f" * 350_000, b"N"), "more memory"),
+    "name of many lines": Hostile(
+        "w.pt",
+        lambda c: torch_zip(pickled(b"N")).replace(b"weights/data.pkl", b"weights\ndata\npkl", 1),
+        "cannot be read",
+        False,
+    ),
     "hash without end": Hostile("a.pkl", doubled, "key of type tuple", unsafe=False),
     "deep lists": Hostile("a.pkl", deep(b"]", b"a"), "nested more than", unsafe=False),
     "deep tuples": Hostile("a.pkl", lambda c: pickled(b"N" + b"\x85" * 20_000), "nested more than", unsafe=False),
@@ -333,9 +340,10 @@ HOSTILE: dict[str, Hostile] = {
     "empty": Hostile("weights.pt", lambda c: b"", "is empty", unsafe=False),
     "one byte": Hostile("weights.pt", lambda c: b"P", "begins with", unsafe=False),
     "text": Hostile("weights.pt", lambda c: b"<html>not found</html>", "begins with", unsafe=False),
-    "HDF5": Hostile("weights.pt", lambda c: b"\x89HDF\r\n\x1a\n" + bytes(64), "is an HDF5 file", unsafe=False),
+    "HDF5": Hostile("weights.pt", lambda c: b"\x89HDF\r\n\x1a\n" + bytes(64), "it is an HDF5 file", unsafe=False),
     "truncated zip": Hostile("w.pt", lambda c: torch_zip(pickled(b"N"))[:-30], "directory", unsafe=False),
     "truncated .npy": Hostile("a.npy", lambda c: npy(bytes(8), "<f4", "(4,)"), "declares 16 bytes", unsafe=False),
+    "number of six bytes": Hostile("a.npy", lambda c: npy(bytes(6), "<f6", "(1,)"), "not understood", unsafe=False),
     "truncated header": Hostile("a.npy", lambda c: npy(b"")[:20], "header", unsafe=False),
     "header that computes": Hostile("a.npy", lambda c: npy(b"", shape="(10**9,)"), "header", unsafe=False),
     "bytes after the end": Hostile("a.pkl", lambda c: pickled(b"N") + b"N.", "after its end", unsafe=False),
