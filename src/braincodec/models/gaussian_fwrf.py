@@ -198,7 +198,7 @@ class GaussianFwRF(Encoder):
 
     def bytes_per_image(self) -> int:
         """Activations of the backbone, and one layer's maps weighed for its units."""
-        widest = max(weight.numel() for name, weight in self._tensors.items() if name.endswith(".weight"))
+        widest = max(self._tensors[f"{layer}.weight"].numel() for layer in self.layers)
         return BYTES_OF_A_BACKBONE + 4 * (widest + 2 * self.units.sizes["unit"])
 
     def tensors(self) -> dict[str, torch.Tensor]:
