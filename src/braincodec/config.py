@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from braincodec.errors import InputValueError, nearest_names
+from braincodec.errors import InputTypeError, InputValueError, nearest_names
+
+MOST_CHARACTERS_SHOWN = 60
 
 
 class Config(BaseModel):
@@ -30,6 +32,8 @@ class Config(BaseModel):
         """
         if isinstance(values, cls):
             return values
+        if not isinstance(values, dict):
+            raise InputTypeError(f"{cls.__name__} is made from a dictionary, got {type(values).__name__}")
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -46,9 +50,22 @@ def _explain(cls: type[Config], error: ValidationError) -> str:
     for item in error.errors():
         place = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            near = nearest_names(place, cls.model_fields)
+            fields = _fields_at(cls, item["loc"][:-1])
+            near = nearest_names(str(item["loc"][-1]), fields)
             guess = f" (did you mean {near[0]!r}?)" if near else ""
-            problems.append(f"unknown key {place!r}{guess}; valid keys: {', '.join(cls.model_fields)}")
+            problems.append(f"unknown key {place!r}{guess}; valid keys: {', '.join(fields)}")
         else:
-            problems.append(f"{place}: {item['msg']} (got {item['input']!r})")
+            got = repr(item["input"])
+            got = got if len(got) <= MOST_CHARACTERS_SHOWN else f"{got[:MOST_CHARACTERS_SHOWN]}..."
+            problems.append(f"{place + ': ' if place else ''}{item['msg']} (got {got})")
     return "; ".join(problems)
+
+
+def _fields_at(cls: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """Names of the keys that the model at `place` inside `cls` knows."""
+    for part in place:
+        field = cls.model_fields.get(str(part))
+        if field is not None:
+            kinds = (field.annotation, *get_args(field.annotation))
+            cls = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), cls)
+    return list(cls.model_fields)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 MOST_CHOICES_SHOWN = 40
 
 
 class BraincodecError(Exception):
     """Base of all errors that braincodec raises on purpose."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        # subclasses take other arguments than the message, and errors travel from worker processes
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[BraincodecError], args: tuple[Any, ...], state: dict[str, Any]) -> BraincodecError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InputTypeError(BraincodecError, TypeError):
@@ -74,6 +86,10 @@ class MissingFileError(InputValueError, FileNotFoundError):
 
 class DamagedFileError(InputValueError):
     """A file is truncated, corrupt, or not in the format its name promises."""
+
+
+class UnreachableError(BraincodecError, ConnectionError):
+    """An address does not answer, or refuses: no network, no such host, no permission."""
 
 
 class UnsafeFileError(DamagedFileError):

