@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from braincodec.errors import OutputError
+from braincodec.errors import BraincodecError, OutputError
 
 
 @contextlib.contextmanager
@@ -16,7 +17,8 @@ def atomic_path(target: str | Path, *, overwrite: bool = False) -> Iterator[Path
     """Give a temporary name beside `target`; rename to `target` when the block ends well.
 
     Works for files and folders. When the block raises, whatever was written is removed
-    and `target` is as it was. An `OSError` inside becomes an `OutputError` that names `target`.
+    and `target` is as it was; folders made for it go too. An `OSError` inside becomes an `OutputError` that names
+    `target`; errors of braincodec's own pass as they are.
 
     Parameters
     ----------
@@ -35,6 +37,7 @@ def atomic_path(target: str | Path, *, overwrite: bool = False) -> Iterator[Path
     """
     target = Path(target)
     refuse_existing(target, overwrite=overwrite)
+    new_folders = [folder for folder in target.parents if not folder.exists()]  # innermost first
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -43,29 +46,35 @@ def atomic_path(target: str | Path, *, overwrite: bool = False) -> Iterator[Path
     temporary = target.with_name(f".{uuid.uuid4().hex[:12]}-{target.name}")
     try:
         yield temporary
+        refuse_existing(target, overwrite=overwrite)  # somebody else may have been quicker
         replace(temporary, target)
-    except OutputError:
+        new_folders = []
+    except BraincodecError:
         raise
     except OSError as error:
         raise write_error(target, error) from error
     finally:
         remove(temporary)
+        with contextlib.suppress(OSError):  # not empty: others use it
+            for folder in new_folders:
+                folder.rmdir()
 
 
 def refuse_existing(target: Path, *, overwrite: bool) -> None:
     """Raise `OutputError` when `target` exists and must not be replaced."""
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:
         raise OutputError(f"{target} exists; choose another name or ask to overwrite it (--overwrite, overwrite=True)")
 
 
 def replace(source: Path, target: Path) -> None:
-    """Rename `source` to `target`, replacing what was there (folders too)."""
-    if target.is_dir() and not target.is_symlink():
+    """Rename `source` to `target`, replacing what was there: file, folder or link."""
+    folder_in_the_way = target.is_dir() and not target.is_symlink()
+    if folder_in_the_way or (source.is_dir() and os.path.lexists(target)):  # neither is replaced in one step
         aside = target.with_name(f".{uuid.uuid4().hex[:12]}-{target.name}")
         target.replace(aside)
         try:
             source.replace(target)
-        except OSError:
+        except BaseException:
             aside.replace(target)
             raise
         remove(aside)
