@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from braincodec.errors import InputValueError, UnknownNameError
+from braincodec.memory import free_main_memory
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +25,9 @@ MOST_IMAGES_A_BATCH = 256
 SHARE_OF_FREE_MEMORY = 0.5
 # the default fp32 kernels reach 3e-7; true bf16 arithmetic is at 3e-3
 LARGEST_FP32_GRADE_ERROR = 3e-6
+
+# how torch's allocators, cuBLAS and cuDNN say it
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_status_alloc_failed")
 
 T = TypeVar("T")
 
@@ -69,22 +75,13 @@ def resolve_dtype(name: str = "float32") -> torch.dtype:
 
 def free_memory(device: torch.device) -> int:
     """Bytes that can still be allocated on `device`, container limits included."""
-    import psutil
-
     if device.type == "cuda":
         import torch
 
-        return int(torch.cuda.mem_get_info(device)[0])
-    free = int(psutil.virtual_memory().available)
-    limit = _container_limit()
-    return free if limit is None else max(0, min(free, limit - psutil.Process().memory_info().rss))
-
-
-def _container_limit() -> int | None:
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError), open(path) as file:  # noqa: PTH123
-            return int(file.read())
-    return None
+        # what torch holds and does not use can be had too
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + idle
+    return free_main_memory()
 
 
 def choose_batch_size(
@@ -112,10 +109,10 @@ def choose_batch_size(
     if requested == "auto":
         fitting = int(free_memory(device) * SHARE_OF_FREE_MEMORY / max(1, bytes_per_image))
         size = max(1, min(fitting, preferred, MOST_IMAGES_A_BATCH))
-    elif isinstance(requested, bool) or not isinstance(requested, int) or requested < 1:
+    elif isinstance(requested, bool) or not isinstance(requested, Integral) or requested < 1:
         raise InputValueError(f"batch_size must be 'auto' or a positive whole number, got {requested!r}")
     else:
-        size = requested
+        size = int(requested)
     return max(1, min(size, images)) if images is not None else size
 
 
@@ -145,47 +142,69 @@ def halve_on_out_of_memory(run: Callable[[int, int], T], start: int, stop: int, 
     begin = start
     while begin < stop:
         end = min(stop, begin + size)
+        fits = True
         try:
             result = run(begin, end)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error) or end - begin == 1:
                 raise
+            fits = False
+        if fits:
+            yield result, size
+            begin = end
+        else:
+            # only here: while it is handled, the error's traceback holds what the failed call had allocated
             _release_cached_memory()
             size = (end - begin + 1) // 2
-            continue
-        yield result, size
-        begin = end
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory ran out, on the CPU or a GPU."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+    return isinstance(error, MemoryError) or any(phrase in text for phrase in OUT_OF_MEMORY)
 
 
 def _release_cached_memory() -> None:
     import torch
 
+    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager
-def fast_matmul() -> Iterator[None]:
-    """Within the block, use the quickest matrix product whose error is still that of float32.
+def fast_matmul(device: torch.device | None = None) -> Iterator[None]:
+    """Within the block, use the quickest float32 arithmetic whose error is still that of float32.
 
     On processors with AVX-512 but without AMX, torch's "medium" precision picks a oneDNN kernel that is twice as
     fast and as exact; elsewhere the same setting computes in bfloat16. A measured error decides, once per process.
+    On NVIDIA GPUs the same setting, and cuDNN's default, mean TF32 with ten bits of mantissa: both are off in the
+    block.
+
+    Parameters
+    ----------
+    device : torch.device, optional
+        Where the products are computed; default: the CPU.
     """
     import torch
 
-    before = torch.get_float32_matmul_precision()
-    if medium_is_fp32_grade():
-        torch.set_float32_matmul_precision("medium")
+    on_gpu = device is not None and device.type == "cuda"
     try:
+        before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:  # set through torch's newer interface, which does not mix with this one: the user's choice
+        yield
+        return
+    try:
+        if on_gpu:
+            torch.set_float32_matmul_precision("highest")
+            torch.backends.cudnn.allow_tf32 = False
+        elif medium_is_fp32_grade():
+            torch.set_float32_matmul_precision("medium")
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        if on_gpu:
+            torch.backends.cudnn.allow_tf32 = convolutions
 
 
 @functools.cache
