@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import abc
-import contextlib
-import hashlib
-import json
 import os
 import posixpath
 from pathlib import Path
 from typing import Any
 
-from braincodec.atomic import atomic_path
-from braincodec.errors import BraincodecError, DamagedFileError, InputValueError, MissingExtraError, MissingFileError
-from braincodec.extras import EXTRA_OF_PACKAGE
-
-CHUNK = 8 * 2**20
+from braincodec.errors import InputTypeError, InputValueError, MissingFileError
 
 
 def open_folder(address: str | Path, **options: Any) -> Folder:
@@ -32,9 +25,15 @@ def open_folder(address: str | Path, **options: Any) -> Folder:
     ------
     MissingFileError
         When a local path is no folder.
+    UnreachableError
+        When the address does not answer, or refuses.
     """
+    if not isinstance(address, str | os.PathLike):
+        raise InputTypeError(f"a store is opened by its path or address, got {type(address).__name__}")
     text = os.fspath(address)
     if "://" in text and not text.startswith("file://"):
+        from braincodec.remote import RemoteFolder
+
         return RemoteFolder(text, **options)
     if options:
         raise InputValueError(f"options {sorted(options)} are for remote addresses; {text} is a path")
@@ -67,6 +66,10 @@ class Folder(abc.ABC):
     @abc.abstractmethod
     def local_folder(self, name: str, what: str = "folder") -> Path:
         """Path of the folder `name` on this machine, with all files in it."""
+
+    @abc.abstractmethod
+    def lazy(self, name: str) -> tuple[str, dict[str, Any] | None]:
+        """Path or address of a folder that a library reads piece by piece, and the options fsspec needs for it."""
 
     def join(self, *parts: str) -> str:
         """The full address of a name, for messages."""
@@ -106,120 +109,6 @@ class LocalFolder(Folder):
             raise MissingFileError(self._path / name, what)
         return self._path / name
 
-
-class RemoteFolder(Folder):
-    """A folder at an fsspec address; fetched files are kept in a cache and checked by size and checksum.
-
-    Parameters
-    ----------
-    address : str
-    cache : str or Path, optional
-        Default: ``$BRAINCODEC_CACHE``, else ``~/.cache/braincodec``.
-    **options
-        Handed to the fsspec file system.
-    """
-
-    def __init__(self, address: str, *, cache: str | Path | None = None, **options: Any) -> None:
-        import fsspec
-
-        self.address = address.rstrip("/")
-        scheme = address.partition("://")[0]
-        try:
-            self._files, self._root = fsspec.url_to_fs(self.address, **options)
-        except ImportError as error:
-            package = "s3fs" if scheme == "s3" else scheme
-            extra = EXTRA_OF_PACKAGE.get(package, "remote")
-            raise MissingExtraError(package, extra, f"reading {scheme}:// addresses") from error
-        except ValueError as error:
-            raise InputValueError(f"cannot read {address}: {error}") from error
-        place = hashlib.sha256(f"{self.address} {sorted(options.items())!r}".encode()).hexdigest()[:16]
-        self.cache = cache_folder(cache) / place
-        self._listed: dict[str, list[dict[str, Any]]] = {}
-
-    def names(self, folder: str = "") -> list[str]:
-        """See `Folder.names`."""
-        return sorted(entry["name"].rstrip("/").rpartition("/")[2] for entry in self._entries(folder))
-
-    def is_file(self, name: str) -> bool:
-        """See `Folder.is_file`."""
-        return self._entry(name) is not None
-
-    def local(self, name: str, what: str = "file", hint: str = "") -> Path:
-        """See `Folder.local`; a cached copy is used while size and version at the address are unchanged."""
-        entry = self._entry(name)
-        target = self.cache / name
-        if entry is None:
-            raise MissingFileError(self.join(name), what, hint)
-        stamp = {"size": entry.get("size"), "version": str(entry.get("ETag") or entry.get("mtime") or "")}
-        note = target.with_name(f".{target.name}.json")
-        with contextlib.suppress(OSError, ValueError):
-            known = json.loads(note.read_text())
-            if known["stamp"] == stamp and target.stat().st_size == known["bytes"]:
-                return target
-        digest = self._fetch(entry, target)
-        with atomic_path(note, overwrite=True) as temporary:
-            temporary.write_text(json.dumps({"stamp": stamp, "bytes": target.stat().st_size, "sha256": digest}))
-        return target
-
-    def local_folder(self, name: str, what: str = "folder") -> Path:
-        """See `Folder.local_folder`."""
-        entries = self._entries(name)
-        if not entries:
-            raise MissingFileError(self.join(name), what)
-        for entry in entries:
-            own = posixpath.join(name, entry["name"].rstrip("/").rpartition("/")[2])
-            if entry["type"] == "directory":
-                self.local_folder(own, what)
-            else:
-                self.local(own, what)
-        return self.cache / name
-
-    def _fetch(self, entry: dict[str, Any], target: Path) -> str:
-        digest, md5, count = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-        with atomic_path(target, overwrite=True) as temporary:
-            try:
-                with self._files.open(entry["name"], "rb") as source, temporary.open("wb") as copy:
-                    while block := source.read(CHUNK):
-                        digest.update(block)
-                        md5.update(block)
-                        count += copy.write(block)
-            except BraincodecError:
-                raise
-            except (FileNotFoundError, PermissionError, ConnectionError, TimeoutError) as error:
-                raise DamagedFileError(f"fetching {self.join(entry['name'])} failed: {error}; try again") from error
-            if entry.get("size") not in (None, count):
-                raise DamagedFileError(
-                    f"fetching {entry['name']} gave {count:,} of {entry['size']:,} bytes; nothing was kept, try again"
-                )
-            tag = str(entry.get("ETag", "")).strip('"')
-            # the tag of a file uploaded in one part is its MD5; a dash marks several parts
-            if len(tag) == 32 and "-" not in tag and tag != md5.hexdigest():
-                raise DamagedFileError(
-                    f"fetching {entry['name']} gave other bytes than its checksum says; nothing was kept"
-                )
-        return digest.hexdigest()
-
-    def _entry(self, name: str) -> dict[str, Any] | None:
-        folder, _, own = name.rpartition("/")
-        for entry in self._entries(folder):
-            if entry["type"] != "directory" and entry["name"].rpartition("/")[2] == own:
-                return entry
-        return None
-
-    def _entries(self, folder: str) -> list[dict[str, Any]]:
-        if folder not in self._listed:
-            path = posixpath.join(self._root, folder) if folder else self._root
-            try:
-                found = self._files.ls(path, detail=True)
-            except FileNotFoundError:
-                found = []
-            except (PermissionError, OSError) as error:
-                raise InputValueError(f"cannot list {self.join(folder)}: {error}") from error
-            own = path.rstrip("/")
-            self._listed[folder] = [entry for entry in found if entry["name"].rstrip("/") != own]
-        return self._listed[folder]
-
-
-def cache_folder(path: str | Path | None = None) -> Path:
-    """Where fetched files are kept: `path`, or ``$BRAINCODEC_CACHE``, or ``~/.cache/braincodec``."""
-    return Path(path or os.environ.get("BRAINCODEC_CACHE") or "~/.cache/braincodec").expanduser()
+    def lazy(self, name: str) -> tuple[str, dict[str, Any] | None]:
+        """See `Folder.lazy`."""
+        return str(self._path / name), None

@@ -142,7 +142,8 @@ class NativeStore(Store):
         present = set(self.folder.names(place))
         for name in names:
             if name in present:
-                responses = open_responses(self.folder.local_folder(f"{place}/{name}"))
+                where, options = self.folder.lazy(f"{place}/{name}")
+                responses = open_responses(where, storage_options=options)
                 whole = roi is not None and ROI not in name
                 return responses.bc.select(roi=roi) if whole else responses
         what = f"generated responses of subject {subject}" + (f", roi {roi}" if roi else "")
