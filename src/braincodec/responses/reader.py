@@ -12,7 +12,7 @@ import xarray as xr
 from braincodec.errors import BraincodecError, DamagedFileError, MissingFileError, UnknownNameError
 from braincodec.responses.formats.labels import responses_from, responses_from_values
 
-READABLE = (".zarr", ".nc", ".h5", ".npy", ".npz")
+READABLE = (".zarr", ".nc", ".h5", ".npy", ".npz", ".nii.gz", ".nii")
 
 
 def open_responses(path: str | Path, *, storage_options: dict[str, Any] | None = None) -> xr.DataArray:
@@ -23,7 +23,7 @@ def open_responses(path: str | Path, *, storage_options: dict[str, Any] | None =
     path : str or Path
         ``.zarr``, ``.nc`` and ``.h5`` are read lazily: only what is indexed and used is loaded. ``.npy`` is mapped
         into memory and has no labels but the stimulus number; ``.npz`` is loaded. A Zarr group may be an address
-        such as ``s3://bucket/responses.zarr``.
+        such as ``s3://bucket/responses.zarr``. ``.nii.gz`` has voxel indices, the affine and stimulus ids, no regions.
     storage_options : dict, optional
         For an address: what fsspec needs to open it, such as ``{"anon": True}``.
 
@@ -69,10 +69,14 @@ def _open(address: str, suffix: str, storage_options: dict[str, Any] | None) -> 
         dataset = xr.open_dataset(address, engine="zarr", chunks=None, storage_options=storage_options)
         return responses_from(dataset, address)
     if suffix in (".nc", ".h5"):
-        return responses_from(xr.open_dataset(address, engine="h5netcdf"), address)
+        return responses_from(xr.open_dataset(address, engine="h5netcdf", phony_dims="sort"), address)
     if suffix == ".npz":
         from braincodec.responses.formats.numpy_files import read_npz
 
         return read_npz(Path(address))
+    if suffix in (".nii", ".nii.gz"):
+        from braincodec.responses.formats import nifti
+
+        return nifti.read(Path(address))
     values = np.load(address, mmap_mode="r", allow_pickle=False)
     return responses_from_values(np.asarray(values))

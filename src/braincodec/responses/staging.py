@@ -1,13 +1,15 @@
 """The folder in which responses grow until they are complete, and from which an interrupted run goes on.
 
-Rows first go to a plain file; when a shard is full it is written to Zarr once and the file is dropped. `state.json`
-is replaced only after the rows that it counts are on the disk, so it is right whenever the process is killed.
+Rows wait in memory until they fill a shard, which is then written to Zarr, once. Every few seconds those that wait
+are also put into a plain file. `state.json` is replaced only after the rows that it counts are on the disk, so it is
+right whenever the process is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -27,8 +29,8 @@ from braincodec.responses.formats.layout import shard_shape
 STORE, STATE, IDS, LOCK, FINAL = "responses.zarr", "state.json", "ids.jsonl", "lock", "final"
 # a killed run loses at most this much work
 SECONDS_BETWEEN_SAVES = 2.0
-# attributes of a file have to stay small: more left-out stimuli than these are counted, but not named
-MOST_SKIPPED_NAMED = 200
+# HDF5 takes attributes of 64 kB: left-out stimuli beyond this many characters are counted, but not named
+MOST_CHARACTERS_OF_SKIPPED = 32_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Progress:
     rows : int
         Stimuli whose responses are stored.
     sealed : int
-        Of these, how many are in Zarr; the others are in plain files.
+        Of these, how many are in Zarr; the others wait for their shard to fill.
     next_position : int
         Position in the stimulus set at which to go on.
     ids_bytes : int
@@ -71,12 +73,19 @@ class Staging:
     def __init__(self, folder: Path, template: xr.DataArray, identity: dict[str, Any]) -> None:
         self.folder, self.template, self.identity = folder, template, identity
         self.store = folder / STORE
-        self.progress = self.saved = Progress()
+        self.saved = Progress()
+        # progress and the rows after `sealed`, in one attribute: an interrupt cannot leave one without the other
+        self._now: tuple[Progress, tuple[np.ndarray, ...]] = (self.saved, ())
         self._row_bytes = row_bytes(template)
         self._shard_rows = shard_shape(template.shape[1:], template.dtype.itemsize)[0]
         self._touched: set[Path] = set()
         self._last_save = time.monotonic()
         self._lock: IO[str] | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How far this run has come."""
+        return self._now[0]
 
     def open(self, *, discard: bool = False) -> None:
         """Take the folder for this process, go on where it stopped, or begin (always when `discard`)."""
@@ -88,58 +97,61 @@ class Staging:
             remove(left_over)
         state = read_state(self.folder)
         if state is not None:
-            self.progress = self.saved = Progress(**state["progress"] | {"bad": tuple(state["progress"]["bad"])})
+            self.saved = Progress(**state["progress"] | {"bad": tuple(state["progress"]["bad"])})
+            self._now = (self.saved, (self._waiting_rows(self.saved),))
             zarr_store.reopen(self.store)
         else:
-            remove(self.store)
+            for old in (self.store, *self.folder.glob("rows-*.raw")):
+                remove(old)
             zarr_store.create(self.store, self.template)
             (self.folder / IDS).write_bytes(b"")
             self.save()
         self._array = zarr_store.open_array(self.store)
 
     def append(self, block: np.ndarray, ids: Sequence[str], next_position: int, bad: Sequence[dict[str, Any]]) -> None:
-        """Add rows; they count once all of them are stored."""
-        done = 0
-        while done < len(block):
-            shard, inside = divmod(self.progress.rows + done, self._shard_rows)
-            part = block[done : done + self._shard_rows - inside]
-            self._write_at(self._plain_file(shard), inside * self._row_bytes, part.data)
-            done += len(part)
+        """Add rows."""
+        progress, waiting = self._now
         lines = "".join(json.dumps(item) + "\n" for item in ids).encode()
-        self._write_at(self.folder / IDS, self.progress.ids_bytes, lines)
-        # one assignment, so that an interrupt cannot leave half of it
-        self.progress = replace(
-            self.progress,
-            rows=self.progress.rows + len(block),
+        self._write_at(self.folder / IDS, progress.ids_bytes, lines)
+        progress = replace(
+            progress,
+            rows=progress.rows + len(block),
             next_position=next_position,
-            ids_bytes=self.progress.ids_bytes + len(lines),
-            bad=(*self.progress.bad, *bad),
+            ids_bytes=progress.ids_bytes + len(lines),
+            bad=(*progress.bad, *bad),
         )
+        self._now = (progress, (*waiting, block))
         while self.progress.rows - self.progress.sealed >= self._shard_rows:
             self._seal()
-        if time.monotonic() - self._last_save > SECONDS_BETWEEN_SAVES:
+        # after each shard, so that a disk that is full at the next one costs only that
+        if self.progress.sealed > progress.sealed or time.monotonic() - self._last_save > SECONDS_BETWEEN_SAVES:
             self.save()
 
     def save(self) -> None:
         """Make everything durable, then say so in `state.json`."""
-        progress = self.progress
+        progress, waiting = self._now
+        if progress.rows > progress.sealed:
+            same_shard = self.saved.sealed == progress.sealed
+            stored = self.saved.rows - self.saved.sealed if same_shard else 0
+            rows = np.concatenate(waiting)[stored:]
+            self._write_at(self._plain_file(progress), stored * self._row_bytes, rows.tobytes())
         for path in list(self._touched):
             _sync(path)
             self._touched.discard(path)
         state = {"version": 1, **self.identity, "progress": asdict(progress)}
         zarr_store.write_json(self.folder / STATE, state)
+        if self.saved.sealed != progress.sealed:
+            remove(self._plain_file(self.saved))
         self.saved, self._last_save = progress, time.monotonic()
 
     def finish(self) -> Path:
         """Write the last rows to Zarr and complete it; returns the Zarr group. May be repeated."""
-        rest = self.progress.rows - self.progress.sealed
-        if rest:
-            self._write_shard(rest)
+        progress, waiting = self._now
         self.save()
-        skipped = [item["id"] for item in self.progress.bad]
-        if skipped:
-            named = json.dumps(skipped[:MOST_SKIPPED_NAMED])
-            self.template = self.template.assign_attrs(skipped_count=len(skipped), skipped_stimuli=named)
+        if progress.rows > progress.sealed:
+            self._write_shard(progress, np.concatenate(waiting))
+        if self.progress.bad:
+            self.template = self.template.assign_attrs(_skipped(self.progress.bad))
         zarr_store.finish(self.store, self.template, self.ids())
         return self.store
 
@@ -158,25 +170,29 @@ class Staging:
         self._lock = None
 
     def _seal(self) -> None:
-        shard = self.progress.sealed // self._shard_rows
-        self._write_shard(self._shard_rows)
-        self.progress = replace(self.progress, sealed=self.progress.sealed + self._shard_rows)
-        self._touched.discard(self._plain_file(shard))
-        self.save()
-        remove(self._plain_file(shard))
+        progress, waiting = self._now
+        rows = np.concatenate(waiting)
+        self._write_shard(progress, rows[: self._shard_rows])
+        # copied, because a view would keep the whole shard in memory
+        rest = rows[self._shard_rows :].copy()
+        self._now = (replace(progress, sealed=progress.sealed + self._shard_rows), (rest,))
 
-    def _write_shard(self, count: int) -> None:
-        start = self.progress.sealed
-        shard = start // self._shard_rows
-        row_shape = self.template.shape[1:]
-        values = np.fromfile(self._plain_file(shard), self.template.dtype, count * int(np.prod(row_shape)))
-        self._array[start : start + count] = values.reshape(count, *row_shape)
-        _sync(self.store.joinpath(VARIABLE, "c", str(shard), *["0"] * len(row_shape)))
+    def _write_shard(self, progress: Progress, rows: np.ndarray) -> None:
+        self._array[progress.sealed : progress.sealed + len(rows)] = rows
+        shard = str(progress.sealed // self._shard_rows)
+        self._touched.add(self.store.joinpath(VARIABLE, "c", shard, *["0"] * (rows.ndim - 1)))
 
-    def _plain_file(self, shard: int) -> Path:
-        return self.folder / f"rows-{shard:06d}.raw"
+    def _waiting_rows(self, progress: Progress) -> np.ndarray:
+        row_shape, count = self.template.shape[1:], progress.rows - progress.sealed
+        if not count:
+            return np.empty((0, *row_shape), self.template.dtype)
+        values = np.fromfile(self._plain_file(progress), self.template.dtype, count * math.prod(row_shape))
+        return values.reshape(count, *row_shape)
 
-    def _write_at(self, path: Path, offset: int, content: bytes | memoryview) -> None:
+    def _plain_file(self, progress: Progress) -> Path:
+        return self.folder / f"rows-{progress.sealed // self._shard_rows:06d}.raw"
+
+    def _write_at(self, path: Path, offset: int, content: bytes) -> None:
         self._touched.add(path)
         with path.open("r+b" if path.exists() else "w+b") as file:
             file.seek(offset)
@@ -190,6 +206,18 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return state if isinstance(state, dict) and state.get("version") == 1 and (folder / STORE).is_dir() else None
+
+
+def _skipped(bad: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Attributes that say what was left out: `skipped` (JSON, id to reason) and `skipped_count`."""
+    named: dict[str, str] = {}
+    left = MOST_CHARACTERS_OF_SKIPPED
+    for item in bad:
+        left -= len(json.dumps({item["id"]: item["reason"]}))
+        if left < 0:
+            break
+        named[item["id"]] = item["reason"]
+    return {"skipped": json.dumps(named), "skipped_count": len(bad)}
 
 
 def _sync(path: Path) -> None:

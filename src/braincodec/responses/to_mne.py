@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 PURPOSE = "exporting to MNE"
 # the finest standard positions; they include those of the 10-20 and 10-10 systems and the older names T3 to T6
-MONTAGE = "standard_1005"
+# under the name that MNE has for them: the first since 1.13, the second before
+MONTAGES = ("colin27_1005", "standard_1005")
 # how far samples may lie from an even spacing, as a share of it
 SPACING_TOLERANCE = 0.01
 
@@ -124,7 +125,8 @@ def _info(responses: xr.DataArray) -> Any:
     unit = responses.attrs.get("response_units", "unknown")
     simulated = "; simulated" if responses.attrs.get("simulated") else ""
     info["description"] = f"braincodec responses, units: {unit if unit != 'microvolt' else 'volt'}{simulated}"
-    montage = module.channels.make_standard_montage(MONTAGE)
+    present = module.channels.get_builtin_montages()
+    montage = module.channels.make_standard_montage(MONTAGES[0] if MONTAGES[0] in present else MONTAGES[1])
     standard = {name.casefold() for name in montage.ch_names}
     if any(name.casefold() in standard for name in names):
         info.set_montage(montage, match_case=False, on_missing="ignore", verbose="error")

@@ -122,9 +122,11 @@ class ResponseWriter:
             self._staging.open(discard=self._discard)
             self._seen = set(self._staging.ids())
             self._refuse_small_disk()
-        except OSError as error:
+        except BaseException as error:
             self._staging.close()
-            raise self._output_error(error) from error
+            if isinstance(error, OSError):
+                raise self._output_error(error) from error
+            raise
         return self
 
     def write(
@@ -158,7 +160,8 @@ class ResponseWriter:
             raise InputValueError(f"stimulus id {again!r} was written before; each may occur once")
         if next_position < self.next_position:
             raise InputValueError(f"next_position {next_position} lies before {self.next_position}")
-        block = np.ascontiguousarray(block, dtype=self._template.dtype)
+        # a copy, because rows wait in memory while the caller may reuse the array
+        block = np.array(block, dtype=self._template.dtype, order="C")
         reasons = [{"position": int(b.position), "id": str(b.id), "reason": str(b.reason)} for b in bad]
         try:
             self._staging.append(block, names, int(next_position), reasons)
@@ -166,13 +169,13 @@ class ResponseWriter:
             raise self._output_error(error, block) from error
         self._seen.update(names)
 
-    def commit(self) -> xr.DataArray | None:
+    def commit(self) -> xr.DataArray:
         """Give the responses their final name.
 
         Returns
         -------
-        DataArray or None
-            The responses, read lazily from the file; None for ``.nii.gz``, which holds no labels.
+        DataArray
+            The responses, read lazily from the file.
         """
         try:
             refuse_existing(self.path, overwrite=self._overwrite)
@@ -184,7 +187,7 @@ class ResponseWriter:
             raise self._output_error(error) from error
         self._committed = True
         remove(self.staging_folder)
-        return None if self._suffix == ".nii.gz" else open_responses(self.path)
+        return open_responses(self.path)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -16,6 +16,7 @@ import xarray as xr
 from braincodec.atomic import atomic_path
 from braincodec.errors import InputValueError, OutputError, UnknownNameError
 from braincodec.registry import Registry
+from braincodec.responses.formats.layout import chunk_shape
 
 # how much of the responses is held in memory while they are copied
 BLOCK_BYTES = 32 * 2**20
@@ -49,8 +50,9 @@ def suffix_of(path: str | Path) -> str:
     raise UnknownNameError("output suffix", "".join(Path(path).suffixes[-1:]), FORMATS.names(), where=f"of {name!r}")
 
 
-def row_blocks(responses: xr.DataArray, multiple: int = 1) -> Iterator[np.ndarray]:
-    """The values in order, some stimuli at a time, never more than about `BLOCK_BYTES` (or `multiple` stimuli)."""
+def row_blocks(responses: xr.DataArray) -> Iterator[np.ndarray]:
+    """The values in order, some stimuli at a time: whole chunks, and no more than about `BLOCK_BYTES`."""
+    multiple = chunk_shape(responses.shape[1:], responses.dtype.itemsize)[0]
     count = max(BLOCK_BYTES // max(row_bytes(responses), 1) // multiple, 1) * multiple
     for start in range(0, responses.sizes["stimulus"], count):
         yield np.ascontiguousarray(responses[start : start + count].values)

@@ -17,6 +17,14 @@ def write(path: Path, responses: xr.DataArray) -> None:
 
     Chunked and not compressed: responses are close to noise, and compressing them costs more time than it saves space.
     """
+    try:
+        _write(path, responses)
+    except RuntimeError as error:
+        # what h5py raises when a full disk shows itself only as the file is closed
+        raise OSError(f"HDF5 could not finish the file: {error}") from error
+
+
+def _write(path: Path, responses: xr.DataArray) -> None:
     import h5netcdf
 
     labels = labels_of(responses)
@@ -34,7 +42,7 @@ def write(path: Path, responses: xr.DataArray) -> None:
         )
         variable.attrs["coordinates"] = np.bytes_(coordinate_names(labels, responses.dims))
         start = 0
-        for block in row_blocks(responses, multiple=chunks[0]):
+        for block in row_blocks(responses):
             variable[start : start + len(block)] = block
             start += len(block)
 
