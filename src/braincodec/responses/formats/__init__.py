@@ -19,7 +19,7 @@ from braincodec.registry import Registry
 from braincodec.responses.formats.layout import chunk_shape
 
 # how much of the responses is held in memory while they are copied
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 16 * 2**20
 
 FORMATS = Registry(
     "output suffix",
