@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
 
 from braincodec.config import Config
 from braincodec.errors import InputValueError
 from braincodec.features.preprocessing import Preprocessing
+from braincodec.models.description import ModelDescription
+from braincodec.models.tensors import add_tensor
 from braincodec.registry import Registry
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from braincodec.device import Device, Dtype
+    from braincodec.features.backbone import Backbone
     from braincodec.stimuli import StimulusSet
 
 MODELS = Registry(
@@ -33,44 +35,6 @@ MODELS = Registry(
     },
 )
 register_model = MODELS.register
-
-ResponseUnits = Literal["zscored_within_session", "noise_normalised", "original", "microvolt", "unknown"]
-
-
-class ModelDescription(Config):
-    """Who a trained model is: stored in its artefact and shown on its card.
-
-    Attributes
-    ----------
-    model : str
-        Identifier such as ``"fmri-nsd-fwrf"``.
-    modality, dataset : str
-    subject : int
-    roi : str, optional
-        Region, for models fitted one per region.
-    response_units : str
-        Whether responses are z-scored within a session or in original units.
-    accuracy : float, optional
-        Median over units of the noise-normalised accuracy (else of the correlation), where it was measured.
-    simulated : bool
-        True for subjects that never existed.
-    training : dict
-        Split ids, software versions, whatever tells how the model was made.
-    """
-
-    model: str
-    modality: str
-    dataset: str
-    subject: int = 1
-    roi: str | None = None
-    response_units: ResponseUnits = "unknown"
-    simulated: bool = False
-    accuracy: float | None = None
-    licence: str = ""
-    citation: str = ""
-    notes: str = ""
-    seed: int | None = None
-    training: dict[str, Any] = Field(default_factory=dict)
 
 
 class Encoder(abc.ABC):
@@ -139,15 +103,16 @@ class Encoder(abc.ABC):
         Parameters
         ----------
         **indices
-            For dims of the response (``unit``, or ``repetition``, ``channel``, ``time``): whole numbers or a
-            boolean mask.
+            For dims of the response: whole numbers or a boolean mask. Units keep the model's order, each once;
+            ``repetition``, ``channel`` and ``time`` come in the order asked for.
         """
 
     @abc.abstractmethod
     def bytes_per_image(self) -> int:
         """Memory that one image needs on its way through, for choosing the batch size."""
 
-    preferred_batch_size: ClassVar[int] = 32
+    # beyond it the processor gains nothing
+    preferred_batch_size: int = 32
 
     def shared_key(self) -> str | None:
         """Encoders with the same key give the same `shared`; None shares with nobody."""
@@ -186,7 +151,7 @@ class Encoder(abc.ABC):
         Raises
         ------
         InputValueError
-            For a dim that the response lacks, or an index outside it.
+            For a dim that the response lacks, an index outside it, or nothing chosen.
         """
         unknown = set(indices) - set(self.response_dims)
         if unknown:
@@ -197,14 +162,17 @@ class Encoder(abc.ABC):
                 chosen[name] = np.atleast_1d(np.arange(size)[indices.get(name, slice(None))])
             except IndexError as error:
                 raise InputValueError(f"{name}: {error}") from None
+            if not chosen[name].size:
+                raise InputValueError(f"nothing is left: no {name} was chosen of {size}")
+        if "unit" in chosen:
+            chosen["unit"] = np.unique(chosen["unit"])
         return chosen
 
     def identity(self) -> str:
         """Hexadecimal SHA-256 of settings and weights: equal for equal models."""
         digest = hashlib.sha256(f"{self.kind} {self.config.hash()} {self.description.hash()}".encode())
         for name, tensor in sorted(self._tensors.items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().contiguous().cpu().numpy().data)
+            add_tensor(digest, name, tensor)
         return digest.hexdigest()
 
     def encode(
@@ -294,18 +262,15 @@ class Encoder(abc.ABC):
         return write_artefact(path, self, overwrite=overwrite)
 
     @staticmethod
-    def load(path: str | Path) -> Encoder:
-        """Read an encoder from its artefact folder."""
+    def load(path: str | Path, *, backbone: Backbone | None = None) -> Encoder:
+        """Read an encoder from its artefact folder.
+
+        Parameters
+        ----------
+        path : str or Path
+        backbone : Backbone, optional
+            For a network of your own, which the artefact's name for it may not import.
+        """
         from braincodec.artefact import read_encoder
 
-        return read_encoder(path)
-
-
-def check_tensor_shapes(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int | None, ...]]) -> None:
-    """Raise `InputValueError` unless every expected tensor is there in its shape (None stands for any size)."""
-    for name, shape in expected.items():
-        if name not in tensors:
-            raise InputValueError(f"weights lack {name!r}; expected {', '.join(expected)}")
-        found = tuple(tensors[name].shape)
-        if len(found) != len(shape) or any(want not in (None, have) for want, have in zip(shape, found, strict=True)):
-            raise InputValueError(f"weight {name!r} has shape {found}, expected {shape} (None: any size)")
+        return read_encoder(path, backbone=backbone)

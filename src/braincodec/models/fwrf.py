@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
+from pydantic import Field
 
 from braincodec.config import Config
 from braincodec.errors import InputValueError
 from braincodec.features.preprocessing import Preprocessing
-from braincodec.models.base import Encoder, check_tensor_shapes, register_model
+from braincodec.models.base import Encoder, register_model
+from braincodec.models.tensors import check_tensor_shapes
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,7 @@ IMAGE_SIZE = 227
 CHANNELS = 256  # of each of the three maps
 MAP_SIDES = (27, 25, 13)
 FEATURES = CHANNELS * len(MAP_SIDES)
+TRUNK_WIDTH = 64  # channels of each trunk block that the readout sees
 PER_UNIT = ("rf0", "rf1", "rf2", "w", "b")
 BATCH_NORM_EPSILON = 1e-5
 BLOCKS = ("conv4a", "conv4b", "conv5a", "conv5b", "conv6a", "conv6b")
@@ -37,14 +39,28 @@ class FwRFConfig(Config):
     ----------
     parts : int
         Networks whose units follow one another: published ventral and lateral models come in two.
-    trunk_width : int
-        Channels of each trunk block that feed the readout.
     preprocessing : Preprocessing
+        Must end in 227 x 227 pixels.
     """
 
-    parts: int = 1
-    trunk_width: int = 64
+    parts: int = Field(1, ge=1)
     preprocessing: Preprocessing = Preprocessing(square_crop=True, resize=(IMAGE_SIZE, IMAGE_SIZE))
+
+
+def _trunk_shapes() -> dict[str, tuple[int | None, ...]]:
+    """Shape of every weight of the trunk, by its published name."""
+    convolutions = {"pre.conv1.0": (64, 3, 11), "pre.conv2.0": (192, 64, 5), "enc.conv3": (128, 192, 3)}
+    convolutions |= {f"enc.{block}.conv1": (TRUNK_WIDTH if block == BLOCKS[-1] else 128, 128, 3) for block in BLOCKS}
+    norms = {"enc": 192, **{f"enc.{block}": 128 for block in BLOCKS}}
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    for name, (to, given, side) in convolutions.items():
+        shapes |= {f"{name}.weight": (to, given, side, side), f"{name}.bias": (to,)}
+    for name, width in norms.items():
+        shapes |= {f"{name}.bn1.{key}": (width,) for key in ("running_mean", "running_var", "weight", "bias")}
+    return shapes
+
+
+TRUNK_SHAPES = _trunk_shapes()
 
 
 @register_model("fwrf")
@@ -63,7 +79,7 @@ class FwRF(Encoder):
 
     kind: ClassVar[str] = "fwrf"
     config_class = FwRFConfig
-    preferred_batch_size: ClassVar[int] = 16
+    preferred_batch_size = 16
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -76,17 +92,15 @@ class FwRF(Encoder):
         return ("unit",)
 
     def _check(self) -> None:
-        width = self.config.trunk_width
+        if self.config.preprocessing.output_size != (IMAGE_SIZE, IMAGE_SIZE):
+            raise InputValueError(f"the network sees {IMAGE_SIZE} x {IMAGE_SIZE} pixels; the preprocessing does not")
         found = 0
         for part in self._parts():
             check_tensor_shapes(
                 part,
                 {
                     "mu": (1, 3, None, None),
-                    "pre.conv1.0.weight": (64, 3, 11, 11),
-                    "pre.conv2.0.weight": (192, 64, 5, 5),
-                    "enc.conv3.weight": (128, 192, 3, 3),
-                    **{f"enc.{block}.conv1.weight": (None, 128, 3, 3) for block in BLOCKS},
+                    **TRUNK_SHAPES,
                     **{f"rf{m}": (None, side, side) for m, side in enumerate(MAP_SIDES)},
                     "w": (None, FEATURES),
                     "b": (None,),
@@ -94,8 +108,6 @@ class FwRF(Encoder):
             )
             if part["mu"].shape[2:] not in ((1, 1), (IMAGE_SIZE, IMAGE_SIZE)):
                 raise InputValueError(f"mean image must be 1 x 1 or {IMAGE_SIZE} square, got {tuple(part['mu'].shape)}")
-            if part["enc.conv6b.conv1.weight"].shape[0] != width:
-                raise InputValueError(f"the trunk's last block must be trunk_width={width} wide")
             if len({part[name].shape[0] for name in PER_UNIT}) > 1:
                 raise InputValueError("pooling planes, weights and biases are for different numbers of units")
             found += len(part["b"])
@@ -131,7 +143,7 @@ class FwRF(Encoder):
 
         responses = []
         for trunk, pooling, weight, bias in self._ready:
-            maps = feature_maps(trunk, shared, self.config.trunk_width)
+            maps = feature_maps(trunk, shared)
             responses.append(pooled_readout(maps, pooling, weight, bias))  # (batch, units of the part)
         return torch.cat(responses, 1)
 
@@ -148,14 +160,14 @@ class FwRF(Encoder):
                 number += 1
                 tensors |= {f"part-{number}.{n}": t[own] if n in PER_UNIT else t for n, t in part.items()}
         config = self.config.model_copy(update={"parts": number})
-        return FwRF(config, tensors, self.units.isel(unit=np.sort(chosen)), self.description)
+        return FwRF(config, tensors, self.units.isel(unit=chosen), self.description)
 
     def bytes_per_image(self) -> int:
         """Activations of the trunk, three maps, and one tile of pooled features."""
         return BYTES_PER_IMAGE + 4 * self.units.sizes["unit"]
 
 
-def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor, trunk_width: int = 64) -> list[torch.Tensor]:
+def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor) -> list[torch.Tensor]:
     """The three maps that feed the readout, none of them negative (each ends in a ReLU).
 
     Parameters
@@ -164,8 +176,6 @@ def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor, trunk_wi
         Published names: ``mu``, ``pre.*``, ``enc.*``.
     image : torch.Tensor, shape (batch, 3, 227, 227)
         Values in 0..1.
-    trunk_width : int
-        Channels of each block that the readout sees.
 
     Returns
     -------
@@ -188,7 +198,7 @@ def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor, trunk_wi
     c5b = _block(weights, "conv5b", c5a)  # (batch, 128, 13, 13)
     c6a = _block(weights, "conv6a", c5b)  # (batch, 128, 13, 13)
     c6b = _block(weights, "conv6b", c6a)  # (batch, 64, 13, 13)
-    seen = slice(trunk_width)
+    seen = slice(TRUNK_WIDTH)
     return [
         torch.cat([c1, c2], 1),
         torch.cat([c3, c4a[:, seen], c4b[:, seen]], 1),
@@ -225,7 +235,7 @@ def pooled_readout(
     Parameters
     ----------
     maps : list of torch.Tensor, each (batch, 256, side, side)
-        Not negative.
+        Not negative. May be overwritten.
     pooling : list of torch.Tensor, each (units, side * side)
         Rows sum to one.
     weight : torch.Tensor, shape (units, 3, 1, 256)

@@ -9,16 +9,14 @@ from pydantic import Field, model_validator
 
 from braincodec.config import Config
 from braincodec.errors import InputValueError
-from braincodec.features import FeatureConfig, FeatureExtractor, get_backbone
-from braincodec.features.preprocessing import Preprocessing
-from braincodec.models.base import Encoder, check_tensor_shapes, register_model
+from braincodec.features import FeatureConfig
+from braincodec.models.backboned import BACKBONE, BackboneEncoder
+from braincodec.models.base import register_model
+from braincodec.models.tensors import check_tensor_shapes
 
 if TYPE_CHECKING:
     import torch
 
-    from braincodec.features.backbone import Backbone
-
-BACKBONE = "backbone."
 BYTES_OF_A_BACKBONE = 24 * 2**20
 
 Nonlinearity = Literal["none", "absolute", "relu6"]
@@ -51,7 +49,7 @@ class GaussianFwRFConfig(Config):
 
 
 @register_model("gaussian_fwrf")
-class GaussianFwRF(Encoder):
+class GaussianFwRF(BackboneEncoder):
     """Each unit sees feature maps through its own Gaussian window and weighs them linearly.
 
     After the feature-weighted receptive-field model of St-Yves and Naselaris (2018). A unit may read any of the
@@ -72,52 +70,12 @@ class GaussianFwRF(Encoder):
 
     kind: ClassVar[str] = "gaussian_fwrf"
     config_class = GaussianFwRFConfig
-    preferred_batch_size: ClassVar[int] = 16
-
-    def __init__(
-        self, config: Any, tensors: Any, units: Any, description: Any, backbone: Backbone | None = None
-    ) -> None:
-        self._backbone = backbone
-        self._extractor: FeatureExtractor | None = None
-        super().__init__(config, tensors, units, description)
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the layers."""
-        return tuple(self.config.features.layers)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Stored with the model, or else the backbone's own."""
-        stored = self.config.features.preprocessing
-        return stored if stored is not None else self.extractor.preprocessing
+    preferred_batch_size = 16
 
     @property
     def response_dims(self) -> tuple[str, ...]:
         """Always ``("unit",)``."""
         return ("unit",)
-
-    @property
-    def extractor(self) -> FeatureExtractor:
-        """The feature extractor; loads the backbone when first asked for."""
-        if self._extractor is None:
-            if self._backbone is None:
-                self._backbone = self._load_backbone()
-            self._extractor = FeatureExtractor(self.config.features, self._backbone)
-        return self._extractor
-
-    def _load_backbone(self) -> Backbone:
-        # the name came with a file: it may choose a known network, but not code to import
-        name = self.config.features.backbone
-        own = {n.removeprefix(BACKBONE): t for n, t in self._tensors.items() if n.startswith(BACKBONE)}
-        if not own:
-            return get_backbone(name, allow_import=False)
-        backbone = get_backbone(name.partition("@")[0] + "@none", allow_import=False)
-        try:
-            backbone.module.load_state_dict(own, assign=True)
-        except RuntimeError as error:
-            raise InputValueError(f"the stored weights do not fit the backbone {name!r}: {error}") from error
-        return backbone
 
     def _check(self) -> None:
         units = self.units.sizes["unit"]
@@ -135,7 +93,7 @@ class GaussianFwRF(Encoder):
             raise InputValueError("receptive_field: every standard deviation must be positive")
 
     def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
-        self.extractor.prepare(device, dtype)
+        self._running = self._extractor_on(device, dtype)
         self._fields = self._tensors["receptive_field"].to(device).float()
         self._bias = self._tensors["bias"].to(device).float()
         self._readouts = {
@@ -166,7 +124,7 @@ class GaussianFwRF(Encoder):
             maps = apply_nonlinearity(maps.float(), nonlinearity)
             responses[:, chosen] += pooled_readout(maps, self._window(layer, *maps.shape[2:]), weight)
 
-        self.extractor.stream(shared, add)
+        self._running.stream(shared, add)
         return responses
 
     def _window(self, layer: str, height: int, width: int) -> torch.Tensor:
@@ -180,7 +138,7 @@ class GaussianFwRF(Encoder):
         """See `Encoder.select`; layers that no remaining unit reads are not computed."""
         import torch
 
-        chosen = np.sort(self.choose(indices)["unit"])
+        chosen = self.choose(indices)["unit"]
         tensors = {name: tensor for name, tensor in self._tensors.items() if name.startswith(BACKBONE)}
         tensors |= {name: self._tensors[name][chosen] for name in ("receptive_field", "bias")}
         layers, nonlinearities = [], []
@@ -194,17 +152,12 @@ class GaussianFwRF(Encoder):
                 tensors[f"{layer}.weight"] = self._tensors[f"{layer}.weight"][kept]
         features = self.config.features.model_copy(update={"layers": tuple(layers)})
         config = self.config.model_copy(update={"features": features, "nonlinearities": tuple(nonlinearities)})
-        return GaussianFwRF(config, tensors, self.units.isel(unit=chosen), self.description, backbone=self._backbone)
+        return self._with(config, tensors, self.units.isel(unit=chosen))
 
     def bytes_per_image(self) -> int:
         """Activations of the backbone, and one layer's maps weighed for its units."""
         widest = max(self._tensors[f"{layer}.weight"].numel() for layer in self.layers)
         return BYTES_OF_A_BACKBONE + 4 * (widest + 2 * self.units.sizes["unit"])
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """All weights, the backbone's included, so that an artefact needs nothing else."""
-        state = self.extractor.backbone.module.state_dict()
-        return {f"{BACKBONE}{name}": tensor for name, tensor in state.items()} | self._tensors
 
 
 def gaussian_windows(fields: torch.Tensor, height: int, width: int, visual_angle: float) -> torch.Tensor:

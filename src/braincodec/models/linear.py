@@ -6,19 +6,20 @@ import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from braincodec.config import Config
 from braincodec.errors import InputValueError
-from braincodec.features import FeatureConfig, FeatureExtractor, get_backbone
-from braincodec.features.preprocessing import Preprocessing
-from braincodec.models.base import Encoder, check_tensor_shapes, register_model
+from braincodec.features import FeatureConfig, FeatureExtractor
+from braincodec.models.backboned import BACKBONE, BackboneEncoder
+from braincodec.models.base import register_model
+from braincodec.models.tensors import add_tensor, check_tensor_shapes
 
 if TYPE_CHECKING:
     import torch
 
     from braincodec.features.backbone import Backbone
 
-BACKBONE = "backbone."
 REDUCTION = "reduction."
 SENSOR_DIMS = ("repetition", "channel", "time")
 
@@ -35,11 +36,11 @@ class LinearConfig(Config):
     """
 
     features: FeatureConfig
-    reductions: int = 1
+    reductions: int = Field(1, ge=1)
 
 
 @register_model("linear")
-class LinearEncoder(Encoder):
+class LinearEncoder(BackboneEncoder):
     """Responses as a linear function of standardised, PCA-reduced features.
 
     Standardisation and PCA are kept as one affine map, cut into one block for each layer, so that a layer's
@@ -60,53 +61,19 @@ class LinearEncoder(Encoder):
 
     kind: ClassVar[str] = "linear"
     config_class = LinearConfig
-    preferred_batch_size: ClassVar[int] = 32
+    preferred_batch_size = 32
 
     def __init__(
         self, config: Any, tensors: Any, units: Any, description: Any, backbone: Backbone | None = None
     ) -> None:
-        self._backbone = backbone
-        self._extractor: FeatureExtractor | None = None
         self._shared_key: str | None = None
-        super().__init__(config, tensors, units, description)
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the layers, in the order of their features."""
-        return tuple(self.config.features.layers)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Stored with the model, or else the backbone's own."""
-        stored = self.config.features.preprocessing
-        return stored if stored is not None else self.extractor.preprocessing
+        self._running: FeatureExtractor | None = None
+        super().__init__(config, tensors, units, description, backbone)
 
     @property
     def response_dims(self) -> tuple[str, ...]:
         """``("unit",)``, or repetition, channel and time where the units have them."""
         return SENSOR_DIMS if "time" in self.units.sizes else ("unit",)
-
-    @property
-    def extractor(self) -> FeatureExtractor:
-        """The feature extractor; loads the backbone when first asked for."""
-        if self._extractor is None:
-            if self._backbone is None:
-                self._backbone = self._load_backbone()
-            self._extractor = FeatureExtractor(self.config.features, self._backbone)
-        return self._extractor
-
-    def _load_backbone(self) -> Backbone:
-        # the name came with a file: it may choose a known network, but not code to import
-        name = self.config.features.backbone
-        own = {n.removeprefix(BACKBONE): t for n, t in self._tensors.items() if n.startswith(BACKBONE)}
-        if not own:
-            return get_backbone(name, allow_import=False)
-        backbone = get_backbone(name.partition("@")[0] + "@none", allow_import=False)
-        try:
-            backbone.module.load_state_dict(own, assign=True)
-        except RuntimeError as error:
-            raise InputValueError(f"the stored weights do not fit the backbone {name!r}: {error}") from error
-        return backbone
 
     def _check(self) -> None:
         reductions = self.config.reductions
@@ -123,27 +90,46 @@ class LinearEncoder(Encoder):
             )
         if tuple(self._tensors["readout.bias"].shape) != (repetitions, outputs):
             raise InputValueError("readout.weight and readout.bias are for different numbers of outputs")
-        if int(np.prod(self.response_shape)) != repetitions * outputs:
+        described = {str(name): size for name, size in self.units.sizes.items()}
+        if self.response_dims == ("unit",):
+            expected = (1, described.get("unit", 0))
+        else:
+            expected = (described.get("repetition", 0), described.get("channel", 0) * described["time"])
+        if expected != (repetitions, outputs):
             raise InputValueError(
-                f"the readout predicts {repetitions} x {outputs} values, "
-                f"the table of units describes {self.response_shape}"
+                f"the readout predicts {repetitions} x {outputs} values (repetitions x outputs), "
+                f"the table of units describes {expected[0]} x {expected[1]}"
             )
 
     def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
-        self.extractor.prepare(device, dtype)
-        self._projection = {layer: self._tensors[f"{REDUCTION}{layer}"].to(device, dtype) for layer in self.layers}
-        self._offset = self._tensors[f"{REDUCTION}bias"].to(device).float()
+        # the network and the reduction follow when `shared` is first called: of encoders that share it, one does
+        self._running = None
+        self._place = (device, dtype)
         self._weight = self._tensors["readout.weight"].to(device).float()
         self._bias = self._tensors["readout.bias"].to(device).float()
 
+    def _prepare_shared(self) -> FeatureExtractor:
+        device, dtype = self._place
+        self._projection = {layer: self._tensors[f"{REDUCTION}{layer}"].to(device, dtype) for layer in self.layers}
+        self._offset = self._tensors[f"{REDUCTION}bias"].to(device).float()
+        return self._extractor_on(device, dtype)
+
     def shared(self, images: torch.Tensor) -> torch.Tensor:
         """Components (batch, reductions * components), float32."""
+        if self._running is None:
+            self._running = self._prepare_shared()
         scores = self._offset.repeat(images.shape[0], 1)
 
         def project(layer: str, features: torch.Tensor) -> None:
-            scores.add_(features @ self._projection[layer].T)
+            projection = self._projection[layer]
+            if features.shape[1:] != projection.shape[1:]:
+                raise InputValueError(
+                    f"layer {layer!r} gives features of shape {tuple(features.shape[1:])} for these images, "
+                    f"the reduction was made for {tuple(projection.shape[1:])}"
+                )
+            scores.add_(features @ projection.T)
 
-        self.extractor.stream(images, project)
+        self._running.stream(images, project)
         return scores
 
     def readout(self, shared: torch.Tensor) -> torch.Tensor:
@@ -165,8 +151,9 @@ class LinearEncoder(Encoder):
             digest = hashlib.sha256(self.config.hash().encode())
             for name, tensor in sorted(self._tensors.items()):
                 if name.startswith((REDUCTION, BACKBONE)):
-                    digest.update(f"{name} {tuple(tensor.shape)}".encode())
-                    digest.update(tensor.detach().contiguous().cpu().numpy().data)
+                    add_tensor(digest, name, tensor)
+            if self._given is not None:
+                digest.update(self._given.fingerprint().encode())
             self._shared_key = digest.hexdigest()
         return self._shared_key
 
@@ -174,12 +161,6 @@ class LinearEncoder(Encoder):
         """Pixels and activations of the backbone, the largest layer's features, and the response."""
         largest = max(self._tensors[f"{REDUCTION}{layer}"].shape[1] for layer in self.layers)
         return 8 * 2**20 + 4 * (4 * largest + int(np.prod(self.response_shape)))
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """All weights, the backbone's included, so that an artefact needs nothing else."""
-        state = self.extractor.backbone.module.state_dict()
-        own = {f"{BACKBONE}{name}": tensor for name, tensor in state.items()}
-        return own | self._tensors
 
     def select(self, **indices: Any) -> LinearEncoder:
         """See `Encoder.select`."""
@@ -199,7 +180,7 @@ class LinearEncoder(Encoder):
             tensors |= self._reductions_of(chosen["repetition"])
             config = config.model_copy(update={"reductions": len(chosen["repetition"])})
         units = self.units.isel(chosen)
-        return LinearEncoder(config, tensors, units, self.description, backbone=self._backbone)
+        return self._with(config, tensors, units)
 
     def _reductions_of(self, repetitions: np.ndarray) -> dict[str, torch.Tensor]:
         names = [name for name in self._tensors if name.startswith(REDUCTION)]
