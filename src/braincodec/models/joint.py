@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class JointConfig(Config):
-    """Names of the encoders that run together."""
+    """Names of the encoders that run together, for people; `JointEncoder.identity` tells them apart."""
 
     members: tuple[str, ...]
 
@@ -45,12 +46,14 @@ class JointEncoder(Encoder):
     config_class = JointConfig
 
     def __init__(self, members: Sequence[Encoder]) -> None:
-        if not members:
+        # joint encoders among them are taken apart
+        self.members = [one for member in members for one in getattr(member, "members", [member])]
+        if not self.members:
             raise InputValueError("a joint encoder needs at least one encoder")
-        self.members = list(members)
-        self._preprocessings = tuple(dict.fromkeys(member.preprocessing for member in members))
-        config = JointConfig(members=tuple(member.identity() for member in members))
-        super().__init__(config, {}, join_units(members), _join_descriptions(members))
+        self._preprocessings = tuple(dict.fromkeys(member.preprocessing for member in self.members))
+        self.preferred_batch_size = min(member.preferred_batch_size for member in self.members)
+        config = JointConfig(members=tuple(map(_name, self.members)))
+        super().__init__(config, {}, join_units(self.members), _join_descriptions(self.members))
 
     def _check(self) -> None:
         """Nothing is left to check: `join_units` has compared the members."""
@@ -113,7 +116,7 @@ class JointEncoder(Encoder):
             own = chosen["unit"][(chosen["unit"] >= begin) & (chosen["unit"] < begin + count)] - begin
             begin += count
             if len(own):
-                members.append(member.select(unit=np.sort(own)))
+                members.append(member.select(unit=own))
         return JointEncoder(members)
 
     def bytes_per_image(self) -> int:
@@ -122,7 +125,12 @@ class JointEncoder(Encoder):
 
     def identity(self) -> str:
         """Hash of the members' identities."""
-        return str(self.config.hash())
+        return hashlib.sha256(" ".join(member.identity() for member in self.members).encode()).hexdigest()
+
+
+def _name(encoder: Encoder) -> str:
+    about = encoder.description
+    return f"{about.model}, subject {about.subject}" + (f", {about.roi}" if about.roi else "")
 
 
 def _join_descriptions(members: Sequence[Encoder]) -> ModelDescription:
@@ -175,6 +183,9 @@ def _spread_membership(units: xr.Dataset) -> xr.Dataset:
         return units
     columns = [np.unique(units[name].values, return_inverse=True)[1] for name in ("subject", *names)]
     _, place = np.unique(np.stack(columns, 1), axis=0, return_inverse=True)  # equal numbers: the same voxel or vertex
+    # units that lack a place (filled with -1 beside others that have one) are the same as no other
+    unknown = units[names[-1]].values < 0
+    place[unknown] = np.arange(len(place), len(place) + int(unknown.sum()))
     membership = units["roi_membership"].values
     spread = np.zeros_like(membership)
     for column in range(membership.shape[1]):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from braincodec import device as devices
+from braincodec.errors import InputValueError
+from braincodec.memory import free_main_memory
 from braincodec.progress import progress_bar
 from braincodec.stimuli import Batch, StimulusSet
 
@@ -23,11 +27,16 @@ if TYPE_CHECKING:
 def encode(encoder: Encoder, stimuli: Any, *, progress: bool | None, **options: Any) -> xr.DataArray:
     """See `Encoder.encode`."""
     stimuli = StimulusSet.open(stimuli)
-    values = np.empty((len(stimuli), *encoder.response_shape), np.float32)
+    shape = (len(stimuli), *encoder.response_shape)
+    _refuse_too_large(shape)
+    values = np.empty(shape, np.float32)
     ids: list[str] = []
     bad: list[Any] = []
-    with progress_bar("encode", len(stimuli), show=progress) as advance:
-        for batch, block in encode_batches(encoder, stimuli, **options):
+    with contextlib.ExitStack() as stack:
+        advance = stack.enter_context(progress_bar("encode", len(stimuli), show=progress))
+        # closed here: an error's traceback would keep the generator, and its decoding threads, alive
+        batches = stack.enter_context(contextlib.closing(encode_batches(encoder, stimuli, **options)))
+        for batch, block in batches:
             values[len(ids) : len(ids) + len(block)] = block
             ids += list(batch.ids)
             bad += batch.bad
@@ -59,12 +68,12 @@ def encode_to(
         "on_bad": options["on_bad"],
     }
     with (
-        ResponseWriter(path, template, plan=plan, overwrite=overwrite) as writer,
+        ResponseWriter(path, template, plan=plan, overwrite=overwrite, expected_stimuli=len(stimuli)) as writer,
         progress_bar("encode", len(stimuli), done=writer.next_position, show=progress) as advance,
+        contextlib.closing(encode_batches(encoder, stimuli, start=writer.next_position, **options)) as batches,
     ):
-        for batch, block in encode_batches(encoder, stimuli, start=writer.next_position, **options):
-            end = max([*batch.positions, *(item.position for item in batch.bad)]) + 1
-            writer.write(block, batch.ids, int(end), bad=batch.bad)
+        for batch, block in batches:
+            writer.write(block, batch.ids, batch.next_position, bad=batch.bad)
             advance(len(block) + len(batch.bad))
         writer.commit()
     return Path(path)
@@ -79,7 +88,7 @@ def encode_batches(
     batch_size: int | str = "auto",
     on_bad: str = "raise",
     start: int = 0,
-) -> Iterator[tuple[Batch, np.ndarray]]:
+) -> Generator[tuple[Batch, np.ndarray], None, None]:
     """Yield each batch with its responses, float32 (images, *response_shape).
 
     The next batch is decoded while the present one is computed. When memory runs out the step is halved, and stays so.
@@ -99,17 +108,25 @@ def encode_batches(
     )
     transform = _transform(encoder)
     step = size
-    for batch in stimuli.batches(size, transform=transform, start=start, on_bad=on_bad):
-        if not len(batch.ids):
-            yield batch, np.empty((0, *encoder.response_shape), np.float32)
-            continue
-        blocks = []
-        run = _step(encoder, batch.images, target, number)
-        with torch.inference_mode(), devices.fast_matmul():
-            for block, fitted in devices.halve_on_out_of_memory(run, 0, len(batch.ids), step):
-                blocks.append(block)
-                step = fitted
-        yield batch, np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+    reading = stimuli.batches(size, transform=transform, start=start, on_bad=on_bad)
+    with contextlib.closing(cast("Generator[Batch, None, None]", reading)) as batches:
+        for batch in batches:
+            blocks = [np.empty((0, *encoder.response_shape), np.float32)]
+            run = _step(encoder, batch.images, target, number)
+            with torch.inference_mode(), devices.fast_matmul(target):
+                for block, fitted in devices.halve_on_out_of_memory(run, 0, len(batch.ids), step):
+                    blocks.append(block)
+                    step = fitted
+            yield batch, blocks[1] if len(blocks) == 2 else np.concatenate(blocks)
+
+
+def _refuse_too_large(shape: tuple[int, ...]) -> None:
+    needed, free = 4 * math.prod(shape), free_main_memory()
+    if needed > free:
+        raise InputValueError(
+            f"responses of shape {shape} need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: "
+            "stream them to a file with encode_to, or take fewer stimuli or units"
+        )
 
 
 def _transform(encoder: Encoder) -> Callable[[np.ndarray], tuple[torch.Tensor, ...]]:
@@ -143,10 +160,11 @@ def response_template(encoder: Encoder, values: np.ndarray, ids: list[str]) -> x
     attrs = dict(encoder.units.attrs) | {
         "modality": encoder.description.modality,
         "model": encoder.description.model,
-        "response_units": encoder.description.response_units,
         "simulated": int(encoder.description.simulated),
         "braincodec_version": __version__,
     }
+    if encoder.description.response_units != "unknown":
+        attrs["response_units"] = encoder.description.response_units
     return xr.DataArray(
         values, dims=("stimulus", *encoder.response_dims), coords=coordinates, attrs=attrs, name="responses"
     )
