@@ -14,12 +14,15 @@ from braincodec import __version__
 from braincodec.atomic import atomic_path
 from braincodec.card import model_card
 from braincodec.config import Config
-from braincodec.errors import DamagedFileError, InputValueError, MissingFileError
+from braincodec.errors import DamagedFileError, InputTypeError, InputValueError, MissingFileError
 from braincodec.models.base import MODELS, Encoder, ModelDescription
+from braincodec.responses.checks import check_attrs, plain_strings
 
 if TYPE_CHECKING:
     import torch
     import xarray as xr
+
+    from braincodec.features.backbone import Backbone
 
 FORMAT = "braincodec-artefact"
 FORMAT_VERSION = 1
@@ -49,10 +52,27 @@ class Artefact:
     units: xr.Dataset
     card: str
 
-    def encoder(self) -> Encoder:
-        """The encoder that the parts make up."""
-        kind: type[Encoder] = MODELS.get(self.config.kind)
-        return kind(self.config.model, self.tensors, self.units, self.config.description)
+    def encoder(self, backbone: Backbone | None = None) -> Encoder:
+        """The encoder that the parts make up.
+
+        Parameters
+        ----------
+        backbone : Backbone, optional
+            For a network of your own, which the artefact's name for it may not import.
+
+        Raises
+        ------
+        InputValueError
+            When the parts do not fit together; names the artefact.
+        """
+        extra = {} if backbone is None else {"backbone": backbone}
+        try:
+            kind: type[Encoder] = MODELS.get(self.config.kind)
+            return kind(self.config.model, self.tensors, self.units, self.config.description, **extra)
+        except MissingFileError:  # of a network that is not stored with the model
+            raise
+        except (InputValueError, InputTypeError) as error:
+            raise DamagedFileError(f"{self.path} holds no model that can be run: {error}") from error
 
 
 def write_artefact(path: str | Path, encoder: Encoder, *, overwrite: bool = False) -> Path:
@@ -74,10 +94,12 @@ def write_artefact(path: str | Path, encoder: Encoder, *, overwrite: bool = Fals
     ------
     OutputError
         When the folder exists or the disk is full.
+    InputValueError
+        When it is a `JointEncoder`: its members are saved one by one.
     """
-    from safetensors.torch import save_file
-
     path = Path(path)
+    if encoder.kind not in MODELS:
+        raise InputValueError(f"a {encoder.kind} encoder is not saved as one artefact; save its members one by one")
     config = ArtefactConfig(
         format=FORMAT,
         format_version=FORMAT_VERSION,
@@ -90,19 +112,51 @@ def write_artefact(path: str | Path, encoder: Encoder, *, overwrite: bool = Fals
     with atomic_path(path, overwrite=overwrite) as folder:
         folder.mkdir()
         (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.tensors().items()}
-        try:
-            save_file(tensors, folder / WEIGHTS)
-        except OSError:
-            raise
-        except Exception as error:
-            # safetensors reports a full disk by an exception of its own, which is no OSError
-            raise OSError(str(error)) from error
-        encoder.units.to_netcdf(folder / UNITS, engine="h5netcdf")
+        _write_tensors(folder / WEIGHTS, encoder.tensors())
+        _write_units(folder / UNITS, encoder.units)
         (folder / CARD).write_text(model_card(encoder), encoding="utf-8")
         sums = {name: sha256_of(folder / name) for name in FILES}
         (folder / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def _write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    plain, storages = {}, set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        place = own.untyped_storage().data_ptr()
+        # the format holds each tensor by itself: views of one storage are copied
+        plain[name] = own.clone() if place in storages or own.untyped_storage().nbytes() > own.nbytes else own
+        storages.add(place)
+    try:
+        save_file(plain, path)
+    except SafetensorError as error:  # also for a full disk
+        raise OSError(str(error)) from error
+
+
+def _write_units(path: Path, units: xr.Dataset) -> None:
+    plain = units.drop_encoding().assign_attrs(check_attrs(units.attrs))
+    try:
+        plain.to_netcdf(path, engine="h5netcdf")
+    except RuntimeError as error:  # so h5py reports a full disk
+        raise OSError(str(error)) from error
+
+
+def _read_units(path: Path) -> xr.Dataset:
+    import xarray as xr
+
+    # numbers stay numbers: the axis `time` counts seconds from stimulus onset
+    with xr.open_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False) as file:
+        units = file.load().drop_encoding()
+    for name, variable in units.variables.items():
+        if variable.dtype.kind in "OT":
+            units = units.assign({name: (variable.dims, plain_strings(variable.values), variable.attrs)})
+    if "roi_membership" in units:
+        units["roi_membership"] = units["roi_membership"].astype(bool)
+    return units.assign_attrs(check_attrs(units.attrs))
 
 
 def with_accuracy(encoder: Encoder) -> ModelDescription:
@@ -132,31 +186,33 @@ def read_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
     DamagedFileError
         When a checksum differs or a file cannot be parsed.
     """
-    import xarray as xr
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = Path(path)
+    if not path.is_dir():
+        raise MissingFileError(path, "artefact")
     for name in (*FILES, CHECKSUMS):
         if not (path / name).is_file():
             raise MissingFileError(path / name, "file of an artefact", "fetch or save the model again")
     if verify:
         verify_checksums(path)
     config = _read_config(path / CONFIG)
+    name = WEIGHTS
     try:
         tensors = load_file(path / WEIGHTS)
-        with xr.open_dataset(path / UNITS, engine="h5netcdf") as file:
-            units = file.load()
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise DamagedFileError(f"{path} is damaged: {error}; fetch or save the model again") from error
-    if "roi_membership" in units:
-        units["roi_membership"] = units["roi_membership"].astype(bool)
-    return Artefact(path, config, tensors, units, (path / CARD).read_text(encoding="utf-8"))
+        name = UNITS
+        units = _read_units(path / UNITS)
+        name = CARD
+        card = (path / CARD).read_text(encoding="utf-8")
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise DamagedFileError(f"{path / name} is damaged: {error}; fetch or save the model again") from error
+    return Artefact(path, config, tensors, units, card)
 
 
-def read_encoder(path: str | Path, *, verify: bool = True) -> Encoder:
-    """The encoder stored in the artefact folder `path`."""
-    return read_artefact(path, verify=verify).encoder()
+def read_encoder(path: str | Path, *, verify: bool = True, backbone: Backbone | None = None) -> Encoder:
+    """The encoder stored in the artefact folder `path`; see `Encoder.load`."""
+    return read_artefact(path, verify=verify).encoder(backbone)
 
 
 def _read_config(path: Path) -> ArtefactConfig:
@@ -164,13 +220,18 @@ def _read_config(path: Path) -> ArtefactConfig:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedFileError(f"{path} is not valid JSON: {error}") from error
-    config = ArtefactConfig.parse(values)
-    if config.format != FORMAT or config.format_version > FORMAT_VERSION:
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise DamagedFileError(f"{path} is not the config.json of a {FORMAT}")
+    version = values.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:  # its keys may be unknown here
         raise InputValueError(
-            f"{path} is {config.format} version {config.format_version}; this braincodec {__version__} reads "
-            f"{FORMAT} up to version {FORMAT_VERSION}; update braincodec"
+            f"{path} has format version {version}, written by braincodec {values.get('package_version')}; "
+            f"this braincodec {__version__} reads up to version {FORMAT_VERSION}: update braincodec"
         )
-    return config
+    try:
+        return ArtefactConfig.parse(values)
+    except InputValueError as error:
+        raise DamagedFileError(f"{path}: {error}") from error
 
 
 def verify_checksums(path: Path) -> None:
@@ -179,6 +240,8 @@ def verify_checksums(path: Path) -> None:
         sums = json.loads((path / CHECKSUMS).read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedFileError(f"{path / CHECKSUMS} is not valid JSON: {error}") from error
+    if not isinstance(sums, dict):
+        raise DamagedFileError(f"{path / CHECKSUMS} is no table of checksums; fetch or save the model again")
     for name in FILES:
         if name not in sums:
             raise DamagedFileError(f"{path / CHECKSUMS} lacks {name}; fetch or save the model again")

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from braincodec.features.preprocessing import Preprocessing
     from braincodec.models.base import Encoder
 
+# licences that model hubs know by name; others are called "other" there and named beside it
+HUB_LICENCES = ("apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0", "mit")
 SCORES = ("ncsnr", "noise_ceiling", "accuracy_r2", "accuracy_correlation", "accuracy_noise_normalised")
 
 
@@ -19,28 +21,33 @@ def model_card(encoder: Encoder) -> str:
     about = encoder.description
     title = f"{about.model}, subject {about.subject}" + (f", {about.roi}" if about.roi else "")
     tags = ["brain-encoding", about.modality, encoder.kind, *(["simulated"] if about.simulated else [])]
+    known_licence = about.licence.lower() in HUB_LICENCES
     shape = " x ".join(
         f"{size} {name}" for name, size in zip(encoder.response_dims, encoder.response_shape, strict=True)
     )
     lines = [
         "---",
         "library_name: braincodec",
-        f"license: {json.dumps(about.licence or 'unknown')}",
-        f"tags: [{', '.join(tags)}]",
-        f"datasets: [{json.dumps(about.dataset)}]",
+        f"license: {about.licence.lower() if known_licence else 'other'}",
+        *([] if known_licence else [f"license_name: {_quoted(about.licence or 'not stated')}"]),
+        f"tags: [{', '.join(map(_quoted, tags))}]",
+        f"datasets: [{_quoted(about.dataset)}]",
         "---",
         "",
-        f"# {title}",
+        f"# {_cell(title)}",
         "",
         *(["**Simulated**: this subject never existed.", ""] if about.simulated else []),
         "| | |",
         "| --- | --- |",
         f"| kind | {encoder.kind} |",
+        *_network(encoder),
         f"| response | {shape} |",
         f"| response units | {about.response_units.replace('_', ' ')} |",
         f"| images | {_images(encoder.preprocessing)} |",
+        f"| trained on | {_cell(about.dataset)}, subject {about.subject} |",
+        f"| licence | {_cell(about.licence or 'not stated')} |",
         *([f"| seed | {about.seed} |"] if about.seed is not None else []),
-        *([f"| cite | {about.citation} |"] if about.citation else []),
+        *([f"| cite | {_cell(about.citation)} |"] if about.citation else []),
         "",
         *([about.notes, ""] if about.notes else []),
         *_scores(encoder),
@@ -55,6 +62,24 @@ def model_card(encoder: Encoder) -> str:
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A YAML string, whatever it holds; JSON strings are YAML."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _cell(text: str) -> str:
+    """Text that cannot end a table's cell or line."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _network(encoder: Encoder) -> list[str]:
+    features = getattr(encoder.config, "features", None)
+    if features is None:
+        return []
+    layers = ", ".join(features.layers)
+    return [f"| network | {_cell(features.backbone)} |", f"| layers | {_cell(layers)} ({features.pooling}) |"]
 
 
 def _images(preprocessing: Preprocessing) -> str:
@@ -97,6 +122,6 @@ def _training(encoder: Encoder) -> list[str]:
         return []
     rows = []
     for name, value in training.items():
-        text = f"{len(value)} ids" if isinstance(value, list) else str(value)
-        rows.append(f"| {name} | {text} |")
+        text = f"{len(value)} ids" if isinstance(value, list | tuple) else str(value)
+        rows.append(f"| {_cell(name)} | {_cell(text)} |")
     return ["## Training", "", "| | |", "| --- | --- |", *rows, ""]
