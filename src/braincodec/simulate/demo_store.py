@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from braincodec.atomic import refuse_existing
+from braincodec.simulate.eeg import MODEL as EEG_MODEL
 from braincodec.simulate.eeg import eeg_subject
+from braincodec.simulate.fmri import MODEL as FMRI_MODEL
 from braincodec.simulate.fmri import subject
 
 # fewer than a subject's default: the demo has two minutes, and its scale need not be exact
@@ -43,9 +46,11 @@ def write_demo_store(
     OutputError
         When an artefact exists and must not be replaced.
     """
-    paths = []
-    for make in (subject, eeg_subject):
-        encoder = make(1, seed, backbone, calibration).encoder()
-        path = Path(folder) / encoder.description.model / f"subject-{encoder.description.subject:02d}"
-        paths.append(encoder.save(path, overwrite=overwrite))
-    return paths
+    makers = {FMRI_MODEL: subject, EEG_MODEL: eeg_subject}
+    paths = {model: Path(folder) / model / "subject-01" for model in makers}
+    for path in paths.values():
+        refuse_existing(path, overwrite=overwrite)
+    return [
+        make(1, seed, backbone, calibration).encoder().save(paths[model], overwrite=overwrite)
+        for model, make in makers.items()
+    ]
