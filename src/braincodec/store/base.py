@@ -191,7 +191,7 @@ class Store(abc.ABC):
         return [int(number) for number in dict.fromkeys(numbers)]
 
     def _rois(self, entry: ModelEntry, subject: int, roi: str | Sequence[str] | None) -> list[str] | None:
-        if roi is None or roi == ALL:
+        if roi is None or (isinstance(roi, str) and roi == ALL):
             return None
         names = [roi] if isinstance(roi, str) else list(roi)
         if not names or not all(isinstance(name, str) for name in names):

@@ -54,12 +54,12 @@ class NativeStore(Store):
 
     def _entry(self, model: str, subjects: dict[int, dict[str, str]]) -> ModelEntry:
         split = all("" not in found for found in subjects.values())
-        configs = {subject: self._config(next(iter(found.values()))) for subject, found in subjects.items()}
-        first = configs[min(configs)]
+        first = self._config(next(iter(subjects[min(subjects)].values())))
         about = first["description"]
         if split:
             rois = {subject: tuple(found) for subject, found in subjects.items()}
         else:
+            configs = {subject: self._config(next(iter(found.values()))) for subject, found in subjects.items()}
             rois = {subject: tuple(config.get("rois", ())) for subject, config in configs.items()}
         return ModelEntry(
             id=model,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from braincodec.errors import InputValueError
+from braincodec.artefact import CONFIG
+from braincodec.errors import InputValueError, MissingFileError
 from braincodec.folder import open_folder
 from braincodec.legacy.families import MODELS_FOLDER
 from braincodec.legacy.generated import PLACES
@@ -32,7 +33,7 @@ def open_store(address: str | Path, **options: Any) -> Store:
     Raises
     ------
     MissingFileError
-        When the path is no folder.
+        When the path is no folder, or an empty one.
     InputValueError
         When the folder holds neither models nor generated responses.
 
@@ -46,6 +47,10 @@ def open_store(address: str | Path, **options: Any) -> Store:
     names = set(folder.names())
     if names & {MODELS_FOLDER, *PLACES}:
         return LegacyStore(folder)
+    if not names:
+        raise MissingFileError(address, "store", "there is nothing at this place")
+    if CONFIG in names:
+        raise InputValueError(f"{address} is one artefact; read it with braincodec.Encoder.load")
     store = NativeStore(folder)
     if store.entries() or RESPONSES in names:
         return store
