@@ -10,16 +10,13 @@ from braincodec.simulate.eeg import eeg_subject
 from braincodec.simulate.fmri import MODEL as FMRI_MODEL
 from braincodec.simulate.fmri import subject
 
-# fewer than a subject's default: the demo has two minutes, and its scale need not be exact
-CALIBRATION = 128
-
 
 def write_demo_store(
     folder: str | Path,
     *,
     seed: int = 0,
     backbone: str | None = None,
-    calibration: int = CALIBRATION,
+    calibration: int = 256,
     overwrite: bool = False,
 ) -> list[Path]:
     """Write the simulated subjects' ground truth as a store.

@@ -13,7 +13,14 @@ from braincodec.simulate.calibrate import calibration_outputs
 from braincodec.simulate.eeg_sources import CHANNELS, EVOKED, SOURCES, TIMES, background, background_mixing, field
 from braincodec.simulate.geometry import VISUAL_ANGLE
 from braincodec.simulate.simulated import SimulatedSubject, noise_generator
-from braincodec.simulate.tuning import CATEGORY_CLASSES, EFFICIENTNET, GABOR, category_direction, choose_backbone
+from braincodec.simulate.tuning import (
+    CATEGORY_CLASSES,
+    EFFICIENTNET,
+    GABOR,
+    LICENCES,
+    category_direction,
+    choose_backbone,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -195,7 +202,7 @@ def _encoder(
         "subject": identity["subject"],
         "response_units": "microvolt",
         "simulated": True,
-        "licence": "BSD-3-Clause",
+        "licence": LICENCES[network.name],
         "notes": "Ground truth of a simulated subject. Sources, time courses and noise are made up after textbooks; "
         "responses show how the software works and say nothing about any brain.",
         "seed": identity["seed"],

@@ -14,6 +14,7 @@ from braincodec.simulate.geometry import CATEGORY_AREAS, VISUAL_ANGLE, category_
 from braincodec.simulate.simulated import SimulatedSubject, noise_generator
 from braincodec.simulate.tuning import (
     AREA_LAYERS,
+    LICENCES,
     TUNING_SCALE,
     AreaLayer,
     category_direction,
@@ -257,7 +258,7 @@ def _encoder(
         "subject": subject,
         "response_units": "zscored_within_session",
         "simulated": True,
-        "licence": "BSD-3-Clause",
+        "licence": LICENCES[network.name],
         "notes": "Ground truth of a simulated subject. Areas are smooth made-up maps on fsaverage5, not measured ones "
         "and not an atlas; responses show how the software works and say nothing about any brain.",
         "seed": seed,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EFFICIENTNET = "efficientnet_lite:0"
 GABOR = "gabor:bank"
+# of an artefact: ours, and that of the network inside it
+LICENCES = {EFFICIENTNET: "BSD-3-Clause AND Apache-2.0", GABOR: "BSD-3-Clause"}
 # distance on the sphere (mm) over which tuning changes
 TUNING_SCALE = 9.0
 WAVES = 64
