@@ -145,11 +145,8 @@ def plot_cortex(
     for name in HEMISPHERES:
         picture = _painted(name, view, fine, maps[name], lambda shown: colours((shown - low) / (high - low)))
         height, width = picture.shape[:2]
-        x, y = left + np.arange(width) + 0.5, height - np.arange(height) - 0.5
         axes.imshow(picture, extent=(left, left + width, 0, height), interpolation="antialiased", zorder=1)
-        for roi, inside in (outlines or {}).get(name, {}).items():
-            share = _membership(name, view, fine, inside.tobytes())[:height, :width]
-            _outline(axes, x, y, share, roi if labels else "")
+        _outline_all(axes, name, view, fine, (outlines or {}).get(name, {}), labels, left, (height, width))
         left += width * (1 + GAP)
         bottom, top = crop[0] * height, max(top, crop[1] * height)
     axes.set(xlim=(0, left - width * GAP), ylim=(bottom, top), aspect="equal")
@@ -246,6 +243,23 @@ def _membership(hemisphere: HemisphereName, view: str, resolution: float, inside
     vertices = np.frombuffer(inside, dtype=bool).astype(float)
     share = np.nan_to_num(raster(hemisphere, view, resolution).interpolate(vertices)[0])
     return _smooth(share, resolution)[::OVERSAMPLING, ::OVERSAMPLING]
+
+
+def _outline_all(
+    axes: Axes,
+    hemisphere: HemisphereName,
+    view: str,
+    resolution: float,
+    regions: dict[str, NDArray[np.bool_]],
+    labels: bool,
+    left: float,
+    size: tuple[int, int],
+) -> None:
+    height, width = size
+    x, y = left + np.arange(width) + 0.5, height - np.arange(height) - 0.5
+    for roi, inside in regions.items():
+        share = _membership(hemisphere, view, resolution, inside.tobytes())[:height, :width]
+        _outline(axes, x, y, share, roi if labels else "")
 
 
 def _outline(
