@@ -134,11 +134,10 @@ def plot_cortex(
     str
         The map in words, for readers who cannot see it.
     """
-    matplotlib = import_optional("matplotlib", "plotting the cortex")
     pyplot = import_optional("matplotlib.pyplot", "plotting the cortex")
     maps = values if isinstance(values, dict) else vertex_values(values)
     low, high = limits or colour_limits(maps, scale)
-    colours = matplotlib.colormaps[colour_map or (DIVERGING if scale == "symmetric" else SEQUENTIAL)]
+    colours = pyplot.get_cmap(colour_map or (DIVERGING if scale == "symmetric" else SEQUENTIAL))
     axes = axes if axes is not None else pyplot.subplots()[1]
     fine = resolution * OVERSAMPLING
     left, bottom, top = 0.0, 0.0, 0.0
