@@ -19,7 +19,8 @@ class BraincodecError(Exception):
 
 
 def _restored(kind: type[BraincodecError], args: tuple[Any, ...], state: dict[str, Any]) -> BraincodecError:
-    error = kind.__new__(kind)
+    # of several built-in bases only OSError has fields of its own, which its constructor must make
+    error = OSError.__new__(kind) if issubclass(kind, OSError) else kind.__new__(kind)
     error.args = args
     error.__dict__.update(state)
     return error
