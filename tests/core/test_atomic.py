@@ -115,9 +115,9 @@ def test_a_folder_set_aside_comes_back_when_its_successor_cannot_be_moved(tmp_pa
 
 
 def test_full_disk_names_the_file_and_the_free_space(tmp_path):
-    with pytest.raises(OutputError, match=r"cannot write .*a\.npy: No space left on device \(.* MB free"):
-        with atomic_path(tmp_path / "a.npy"):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    named = pytest.raises(OutputError, match=r"cannot write .*a\.npy: No space left on device \(.* MB free")
+    with named, atomic_path(tmp_path / "a.npy"):
+        raise OSError(errno.ENOSPC, "No space left on device")
     assert everything(tmp_path) == []
 
 
