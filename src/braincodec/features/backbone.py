@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from braincodec.features.layers import layer_names
 from braincodec.features.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -57,3 +59,33 @@ class Backbone:
             flat = tensor.detach().cpu().contiguous().reshape(-1)
             digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
         return digest.hexdigest()
+
+
+def converted(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The same network on a device and in a floating-point type; tensors that fit already are shared, not copied.
+
+    Convolutions are laid out channels last on a CPU, where that is a quarter to a half faster.
+
+    Examples
+    --------
+    >>> import torch
+    >>> module = torch.nn.Linear(2, 2)
+    >>> half = converted(module, torch.device("cpu"), torch.bfloat16)
+    >>> half.weight.dtype, module.weight.dtype
+    (torch.bfloat16, torch.float32)
+    """
+    import torch
+
+    def convert(tensor: torch.Tensor) -> torch.Tensor:
+        spatial = tensor.dim() == 4 and device.type == "cpu"
+        return tensor.detach().to(
+            device=device,
+            dtype=dtype if tensor.is_floating_point() else tensor.dtype,
+            memory_format=torch.channels_last if spatial else torch.preserve_format,
+        )
+
+    # deepcopy takes from here what it finds, by identity: the structure is copied, the tensors are not
+    tensors: dict[int, torch.Tensor] = {id(buffer): convert(buffer) for buffer in module.buffers()}
+    for parameter in module.parameters():
+        tensors[id(parameter)] = torch.nn.Parameter(convert(parameter), requires_grad=False)
+    return copy.deepcopy(module, tensors).eval()

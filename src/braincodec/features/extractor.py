@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from braincodec.config import Config
 from braincodec.errors import InputTypeError, InputValueError
-from braincodec.features.backbone import Backbone
+from braincodec.features.backbone import Backbone, converted
 from braincodec.features.layers import resolve_layers, run_until
 from braincodec.features.pooling import Pooling, count_prefix_tokens, pool
 from braincodec.features.preprocessing import Preprocessing
@@ -73,7 +73,7 @@ class FeatureExtractor:
     --------
     >>> import torch
     >>> from torch import nn
-    >>> from braincodec.features.backbone import Backbone
+    >>> from braincodec.features.backbone import Backbone, converted
     >>> backbone = Backbone("tiny", nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), Preprocessing(resize=(8, 8)))
     >>> extractor = FeatureExtractor({"backbone": "tiny", "layers": "*", "pooling": "spatial_mean"}, backbone)
     >>> {name: tuple(features.shape) for name, features in extractor(torch.zeros(2, 3, 8, 8)).items()}
@@ -88,6 +88,8 @@ class FeatureExtractor:
         self.layers = tuple(self._targets)
         self.config = config.model_copy(update={"layers": self.layers, "preprocessing": self.preprocessing})
         self._prefix_tokens = count_prefix_tokens(self.backbone.module)
+        self._network = self.backbone.module
+        self._prepared_for: tuple[torch.device, torch.dtype] | None = None
 
     def _choose_preprocessing(self, config: FeatureConfig) -> Preprocessing:
         preprocessing = config.preprocessing or self.backbone.preprocessing
@@ -96,11 +98,21 @@ class FeatureExtractor:
         return preprocessing
 
     def prepare(self, device: str | torch.device = "cpu", dtype: str | torch.dtype = "float32") -> Self:
-        """Move the network to a device and a floating-point type, once, before a run."""
+        """Lay the network out for a device and a floating-point type, once, before a run.
+
+        The backbone itself stays as it is, so that it can be shared and prepared again in full precision. On a CPU
+        convolutions are laid out channels last, and torchvision's vision transformers are run by `fast_vit`.
+        """
         import torch
 
+        from braincodec.features.fast_vit import packed_transformer
+
         dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-        self.backbone.module.to(device=device, dtype=dtype)
+        wanted = (torch.device(device), dtype)
+        if wanted != self._prepared_for:
+            network = converted(self.backbone.module, *wanted)
+            self._network = packed_transformer(network, self._targets.values()) or network
+            self._prepared_for = wanted
         return self
 
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -157,9 +169,9 @@ class FeatureExtractor:
             for name in names[target]:
                 consume(name, features)
 
-        example = next(self.backbone.module.parameters(), images)
+        example = next(self._network.parameters(), images)
         with torch.inference_mode():
-            run_until(self.backbone.module, images.to(example.device, example.dtype), names, hand_over)
+            run_until(self._network, images.to(example.device, example.dtype), names, hand_over)
 
     def feature_shapes(self, image_size: tuple[int, int] | None = None) -> dict[str, tuple[int, ...]]:
         """Shape of one image's features for each layer, found by running one blank image.

@@ -33,8 +33,9 @@ def import_torchvision(what: str = "a torchvision backbone") -> ModuleType:
     MissingExtraError
         When torchvision is not installed.
     """
-    if "torchvision" in sys.modules:
-        return sys.modules["torchvision"]
+    loaded = sys.modules.get("torchvision")
+    if loaded is not None:
+        return loaded
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
