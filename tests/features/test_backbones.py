@@ -20,7 +20,7 @@ from braincodec.errors import (
     UnknownNameError,
 )
 from braincodec.features import BACKBONES, Backbone, FeatureExtractor, Preprocessing, get_backbone
-from braincodec.features.weights import load_weights, read_state_dict
+from braincodec.features.weights import build_with_weights, load_weights, read_state_dict
 
 IMAGENET_CATS = {281, 282, 283, 284, 285}
 IMAGENET_CUPS = {967, 968, 969, 504}
@@ -54,6 +54,9 @@ def test_every_scheme_gives_features_of_a_named_layer(torchvision, name):
     config = {"backbone": name, "layers": layer, "pooling": "none", "preprocessing": {"resize": (64, 64)}}
     extractor = FeatureExtractor(config)
     assert extractor.feature_shapes() == {layer: shape}
+    images = torch.randn(2, 3, 64, 64)
+    plain, prepared = extractor(images)[layer], extractor.prepare()(images)[layer]
+    assert (plain - prepared).abs().max() <= 3e-5 * plain.std()
     assert not extractor.backbone.module.training
     assert not any(p.requires_grad for p in extractor.backbone.module.parameters())
 
@@ -259,6 +262,42 @@ def test_weights_that_do_not_fit_say_which():
         load_weights(build(), state, "x.pth")
     with pytest.raises(InputValueError, match="2 missing"):
         load_weights(build(), {}, "x.pth")
+
+
+class WithHiddenTable(nn.Module):
+    """Neither of its tables comes with the weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.register_buffer("table", torch.arange(2.0), persistent=False)
+        self.plain = torch.arange(3.0)
+
+
+class WithComputation(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.scale = torch.ones(1).item()
+
+
+@pytest.mark.parametrize("build_one", [WithHiddenTable, WithComputation, lambda: nn.Linear(2, 2)])
+def test_building_with_weights_keeps_what_the_weights_do_not_hold(build_one):
+    reference = build_one()
+    built = build_with_weights(build_one, reference.state_dict(), "reference")
+    assert Backbone("", built, None).fingerprint() == Backbone("", reference, None).fingerprint()
+    assert not any(tensor.is_meta for tensor in [*built.parameters(), *built.buffers()])
+    if build_one is WithHiddenTable:
+        assert built.table.tolist() == [0, 1]
+        assert built.plain.tolist() == [0, 1, 2]
+
+
+def test_weights_in_half_precision_are_loaded_in_the_networks_own(torchvision, tmp_path):
+    backbone = get_backbone("torchvision:squeezenet1_1@none")
+    path = tmp_path / "half.safetensors"
+    save_file({name: tensor.half() for name, tensor in backbone.module.state_dict().items()}, path)
+    loaded = get_backbone(f"torchvision:squeezenet1_1@{path}")
+    assert {p.dtype for p in loaded.module.parameters()} == {torch.float32}
 
 
 class Hostile:

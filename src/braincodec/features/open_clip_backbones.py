@@ -11,7 +11,14 @@ from braincodec.extras import import_optional
 from braincodec.features.backbone import Backbone
 from braincodec.features.preprocessing import Preprocessing
 from braincodec.features.torchvision_compat import import_torchvision
-from braincodec.features.weights import hub_file, is_weight_file, load_weights, random_seed, read_state_dict, with_seed
+from braincodec.features.weights import (
+    build_with_weights,
+    hub_file,
+    is_weight_file,
+    random_seed,
+    read_state_dict,
+    with_seed,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -45,16 +52,16 @@ def load(name: str, weights: str | None) -> Backbone:
         raise UnknownNameError("open_clip backbone", model, open_clip.list_models())
     published = _published(open_clip, model, tag, needed=weights is None)
     seed = random_seed(weights)
-    tower = with_seed(seed or 0, lambda: _build_tower(open_clip, config, published))
-    source = f"random, seed {seed}"
-    if seed is None:
+    if seed is not None:
+        source = f"random, seed {seed}"
+        tower = with_seed(seed, lambda: _build_tower(open_clip, config, published))
+    else:
         if weights is not None and not is_weight_file(weights):
-            raise UnknownNameError(
-                "weights", weights, ["none"], where=f"of open_clip:{model} (a tag goes after a slash)"
-            )
+            where = f"of open_clip:{model} (a tag goes after a slash)"
+            raise UnknownNameError("weights", weights, ["none"], where=where)
         path = Path(weights) if weights else _pretrained_file(published, f"weights {tag} of open_clip:{model}")
         source = str(weights) if weights else f"{published['hf_hub'].rstrip('/')} ({tag})"
-        load_weights(tower, _visual_weights(path, tower), source)
+        tower = build_with_weights(lambda: _build_tower(open_clip, config, published), _visual_weights(path), source)
     full_name = f"open_clip:{name}" + (f"@{weights}" if weights else "")
     return Backbone(full_name, tower, _preprocessing(open_clip, tower, published, name), source)
 
@@ -91,7 +98,7 @@ def _pretrained_file(published: Mapping[str, Any], what: str) -> Path:
     return hub_file(repository, [file_name] if file_name else WEIGHT_FILES, what)
 
 
-def _visual_weights(path: Path, tower: nn.Module) -> dict[str, torch.Tensor]:
+def _visual_weights(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix == ".safetensors" and path.is_file():
         from safetensors import safe_open
 

@@ -10,8 +10,8 @@ from braincodec.features.backbone import Backbone
 from braincodec.features.preprocessing import TORCHVISION_IMAGENET, Preprocessing
 from braincodec.features.torchvision_compat import import_torchvision
 from braincodec.features.weights import (
+    build_with_weights,
     is_weight_file,
-    load_weights,
     missing_weights,
     random_seed,
     read_state_dict,
@@ -44,15 +44,17 @@ def load(name: str, weights: str | None) -> Backbone:
         raise UnknownNameError("torchvision backbone", name, known)
     published = _published(models, name, weights)
     seed = random_seed(weights)
-    # the state dict overwrites whatever the seed gave
-    module = with_seed(seed or 0, lambda: models.get_model(name, weights=None, **_arguments(name)))
-    source = f"random, seed {seed}"
-    if seed is None and is_weight_file(weights):
-        source = str(weights)
-        load_weights(module, read_state_dict(source), source)
-    elif seed is None:
-        load_weights(module, _state_dict(published, f"weights {published.name} of torchvision:{name}"), published.url)
-        source = f"{published.name} ({published.url.rpartition('/')[2]})"
+    if seed is not None:
+        source = f"random, seed {seed}"
+        module = with_seed(seed, lambda: models.get_model(name, weights=None, **_arguments(name)))
+    else:
+        if is_weight_file(weights):
+            source = str(weights)
+            state = read_state_dict(source)
+        else:
+            source = f"{published.name} ({published.url.rpartition('/')[2]})"
+            state = _state_dict(published, f"weights {published.name} of torchvision:{name}")
+        module = build_with_weights(lambda: models.get_model(name, weights=None, **_arguments(name)), state, source)
     full_name = f"torchvision:{name}" + (f"@{weights}" if weights else "")
     return Backbone(full_name, module, _preprocessing(published), source)
 

@@ -93,6 +93,43 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in contents.items()}
 
 
+def build_with_weights(build: Callable[[], nn.Module], state: dict[str, torch.Tensor], source: str | Path) -> nn.Module:
+    """The network that `build` makes, with given weights, and without drawing random ones first where that is possible.
+
+    Drawing them takes seconds for large networks and as much memory again.
+
+    Examples
+    --------
+    >>> import torch
+    >>> state = {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}
+    >>> build_with_weights(lambda: torch.nn.Linear(2, 1), state, "example").weight.tolist()
+    [[1.0, 1.0]]
+    """
+    import torch
+
+    try:
+        with torch.device("meta"):
+            module = build()
+    except (RuntimeError, NotImplementedError):  # it computes with its weights while it is built
+        module = None
+    if module is not None:
+        _refuse_misfit(module, state, source)
+        own = module.state_dict()
+        module.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in state.items()}, assign=True)
+        if not any(tensor.is_meta for part in module.modules() for tensor in _tensors_of(part)):
+            return module
+    module = with_seed(0, build)
+    load_weights(module, state, source)
+    return module
+
+
+def _tensors_of(module: nn.Module) -> list[torch.Tensor]:
+    import torch
+
+    held = [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]
+    return [value for value in held if isinstance(value, torch.Tensor)]
+
+
 def load_weights(module: nn.Module, state: dict[str, torch.Tensor], source: str | Path) -> None:
     """Load tensors into a network; every name and shape must fit.
 
@@ -101,6 +138,11 @@ def load_weights(module: nn.Module, state: dict[str, torch.Tensor], source: str 
     InputValueError
         Naming the first tensors that are missing, unexpected or of another shape.
     """
+    _refuse_misfit(module, state, source)
+    module.load_state_dict(state)
+
+
+def _refuse_misfit(module: nn.Module, state: dict[str, torch.Tensor], source: str | Path) -> None:
     own = module.state_dict()
     problems = {
         "missing": sorted(own.keys() - state.keys()),
@@ -110,7 +152,6 @@ def load_weights(module: nn.Module, state: dict[str, torch.Tensor], source: str 
     found = [f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in problems.items() if names]
     if found:
         raise InputValueError(f"weights of {source} do not fit this backbone: {'; '.join(found)}")
-    module.load_state_dict(state)
 
 
 def hub_file(repository: str, file_names: Sequence[str], what: str) -> Path:
