@@ -72,6 +72,19 @@ def test_the_seed_decides_random_weights_and_nothing_else_moves(torchvision, nam
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("name", [*SMALL, "open_clip:ViT-S-32-alt@none", "gabor:bank"])
+def test_a_stored_state_brings_the_backbone_back(torchvision, offline, name):
+    need(*PACKAGES.get(name.partition(":")[0], ()))
+    expected = get_backbone(name.replace("@none", "@none-3"))
+    state = {key: tensor.clone() for key, tensor in expected.module.state_dict().items()}
+    found = get_backbone(name.partition("@")[0], weights=state)
+    assert same(found, expected)
+    assert found.preprocessing == expected.preprocessing
+    assert not any(p.requires_grad for p in found.module.parameters())
+    with pytest.raises(InputValueError, match="do not fit"):
+        get_backbone(name.partition("@")[0], weights=state | {"extra": torch.zeros(1)})
+
+
 def test_seeded_weights_are_those_of_the_library_itself(torchvision):
     state = torch.get_rng_state()
     torch.manual_seed(5)

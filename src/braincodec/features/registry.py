@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.features.backbone import Backbone
+from braincodec.features.weights import build_with_weights
 from braincodec.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 # scheme to a function (name, weights or None) -> Backbone; others join by entry points of the same group
 BACKBONES = Registry(
@@ -21,7 +30,9 @@ BACKBONES = Registry(
 )
 
 
-def get_backbone(name: str, *, allow_import: bool = True) -> Backbone:
+def get_backbone(
+    name: str, *, weights: Mapping[str, torch.Tensor] | None = None, allow_import: bool = True
+) -> Backbone:
     """Load a backbone by name.
 
     Parameters
@@ -39,6 +50,9 @@ def get_backbone(name: str, *, allow_import: bool = True) -> Backbone:
 
         Each takes ``@none`` or ``@none-SEED`` for random weights and ``@/path/to/weights.safetensors`` (or ``.pth``)
         for weights of your own.
+    weights : mapping of str to torch.Tensor, optional
+        The network's state by name, such as an artefact stores: used instead of the weights that `name` tells, and
+        nothing else is read, downloaded or drawn.
     allow_import : bool
         False refuses ``package.module:attribute``, which runs that code; for names that came with a file.
 
@@ -79,8 +93,22 @@ def get_backbone(name: str, *, allow_import: bool = True) -> Backbone:
         if not _importable(scheme):
             raise UnknownNameError("backbone scheme", scheme, BACKBONES.names(), where=f"in {name!r}")
         scheme, rest = "module", name
-    rest, _, weights = rest.partition("@")
-    return BACKBONES.get(scheme)(rest, weights or None)
+    rest, _, named_weights = rest.partition("@")
+    load = BACKBONES.get(scheme)
+    if weights is None:
+        return load(rest, named_weights or None)
+    return _with_state(name, lambda: load(rest, "none"), weights)
+
+
+def _with_state(name: str, load: Callable[[], Backbone], state: Mapping[str, torch.Tensor]) -> Backbone:
+    loaded: list[Backbone] = []
+
+    def build() -> nn.Module:
+        loaded.append(load())
+        return loaded[-1].module
+
+    module = build_with_weights(build, dict(state), f"the given state of {name}")
+    return dataclasses.replace(loaded[-1], name=name, module=module, weights="given")
 
 
 def _importable(module: str) -> bool:
