@@ -1,0 +1,112 @@
+"""The program ``braincodec``: its commands, its errors and its exit codes.
+
+Exit codes: 0 done, 1 a mistake that the message explains, 2 a command that cannot be understood, 130 interrupted.
+Results go to stdout; progress, remarks and errors to stderr. Heavy packages are imported inside the commands, so that
+``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from braincodec import __version__
+from braincodec.cli.convert import convert
+from braincodec.cli.demo import demo
+from braincodec.cli.doctor import doctor
+from braincodec.cli.encode import encode
+from braincodec.cli.info import info
+from braincodec.cli.models import models
+from braincodec.cli.output import note
+from braincodec.cli.responses import responses
+from braincodec.errors import BraincodecError
+
+DEBUG = "--debug"
+MISTAKE, INTERRUPTED = 1, 130
+# what messages written for Python call these options
+OPTION_OF_ARGUMENT = {"value_range=": "--value-range 0,1", "dataset=": "--dataset NAME", "layout=": "--layout"}
+
+app = typer.Typer(
+    name="braincodec",
+    help="Images to brain responses: run encoding models of fMRI and EEG.",
+    epilog="Start with 'braincodec demo'. Every command has its own --help.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help needs no import of rich
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command()(demo)
+app.command()(doctor)
+app.command()(models)
+app.command()(info)
+app.command(epilog="Example: braincodec convert neural_encoding_dataset my-store")(convert)
+app.command(
+    epilog="Example: braincodec encode pictures/ --store neural_encoding_dataset --model fmri-nsd-fwrf --subject 1,2 "
+    "--roi V1,V2 -o v1-v2.zarr"
+)(encode)
+app.add_typer(responses)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"braincodec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error (anywhere on the line).")] = False,
+) -> None:
+    """Global options; `main` acts on ``--debug``."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and leave it with an exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Default: those of the process.
+
+    Raises
+    ------
+    SystemExit
+        Always.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = given[: given.index("--")] if "--" in given else given
+    debug = DEBUG in words
+    kept = [word for word in words if word != DEBUG] + given[len(words) :]
+    try:
+        app(kept, prog_name="braincodec")
+    except KeyboardInterrupt:
+        _leave_interrupted()
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            _leave_interrupted()
+        raise
+    except (BraincodecError, OSError, MemoryError) as error:
+        if debug:
+            raise
+        note(f"error: {_in_words(error)}")
+        sys.exit(MISTAKE)
+
+
+def _leave_interrupted() -> None:
+    note("interrupted; nothing unfinished carries its final name. The same command goes on where it stopped.")
+    sys.exit(INTERRUPTED)
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return f"not enough memory{f' ({error})' if str(error) else ''}; try a smaller --batch-size or fewer regions"
+    words = str(error) or type(error).__name__
+    options = [option for argument, option in OPTION_OF_ARGUMENT.items() if argument in words]
+    return words + (f" (here: {', '.join(options)})" if options and "--" not in words else "")

@@ -1,0 +1,100 @@
+"""The demo, with few photographs."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from braincodec.demo import next_steps, run_demo
+from braincodec.errors import MissingExtraError
+from braincodec.responses import open_responses
+
+NAMES = ["astronaut", "china"]
+
+for package in ("skimage", "sklearn", "nibabel", "nilearn", "matplotlib", "mne"):
+    pytest.importorskip(package)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    lines: list[str] = []
+    folder = tmp_path_factory.mktemp("demo") / "output"
+    return run_demo(folder, names=NAMES, backbone="gabor:bank", calibration=16, say=lines.append), lines
+
+
+def test_everything_is_where_it_says(demo):
+    result, lines = demo
+    from PIL import Image
+
+    with Image.open(result.figure) as figure:
+        assert figure.width > 1000
+        assert "simulated" in figure.text["Description"]
+    assert sorted(path.name for path in result.photographs.iterdir()) == ["LICENCES.txt", "astronaut.png", "china.png"]
+    licences = (result.photographs / "LICENCES.txt").read_text(encoding="utf-8")
+    assert all(name in licences for name in NAMES)
+    assert set(result.outputs) == {"fmri", "eeg"}
+    assert any("simulated" in line for line in lines)
+
+
+def test_responses_are_those_of_the_stored_model_and_say_simulated(demo):
+    from braincodec.store import open_store
+
+    result, _ = demo
+    stored = open_responses(result.outputs["fmri"])
+    assert stored.attrs["simulated"] == 1
+    model = stored.attrs["model"]
+    again = open_store(result.store).encoder(model).encode(result.photographs)
+    np.testing.assert_allclose(stored.values, again.values, rtol=1e-4, atol=1e-5)
+
+
+def test_table_has_the_mean_of_each_area(demo):
+    result, _ = demo
+    stored = open_responses(result.outputs["fmri"]).sel(stimulus="china.png")
+    with (result.folder / "responses-by-roi.csv").open(encoding="utf-8") as file:
+        rows = {row["photograph"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(NAMES)
+    mean = stored.values[stored["roi_V1"].values].mean()
+    assert float(rows["china"]["V1"]) == pytest.approx(float(mean), abs=1e-4)
+
+
+def test_next_steps_name_what_exists_and_say_simulated(demo):
+    result, _ = demo
+    text = "\n".join(next_steps(result))
+    assert "simulated" in text
+    assert str(result.figure) in text
+    assert "braincodec encode my-pictures/" in text
+
+
+def test_second_demo_uses_the_same_subjects(demo):
+    result, _ = demo
+    lines: list[str] = []
+    again = run_demo(result.folder, names=NAMES[:1], backbone="gabor:bank", say=lines.append)
+    assert any("earlier demo" in line for line in lines)
+    assert again.mean_responses["astronaut"] == pytest.approx(result.mean_responses["astronaut"], rel=1e-4)
+    assert open_responses(again.outputs["fmri"]).sizes["stimulus"] == 1
+
+
+def test_missing_extra_is_said_before_anything_is_written(tmp_path, monkeypatch):
+    def missing(package, what):
+        raise MissingExtraError(package, "demo", what)
+
+    monkeypatch.setattr("braincodec.extras.import_optional", missing)
+    with pytest.raises(MissingExtraError, match=r"pip install 'braincodec\[demo\]'"):
+        run_demo(tmp_path / "output")
+    assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.slow
+def test_whole_demo_takes_at_most_two_minutes(run, tmp_path):
+    import time
+
+    pytest.importorskip("efficientnet_lite_pytorch")
+    started = time.monotonic()
+    outcome = run("demo", "--output", tmp_path / "output")
+    assert time.monotonic() - started < 120
+    assert outcome.code == 0
+    assert "images per second" in outcome.out
+    assert "simulated" in outcome.out
+    assert (tmp_path / "output" / "figure.png").is_file()
