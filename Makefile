@@ -1,0 +1,56 @@
+# Everything happens in .venv, which is made when it is first needed.
+# The first of these that is Python 3.11 or newer; or choose: make test PYTHON=python3.12
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+CONSTRAINTS ?= constraints.txt
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
+OUTPUT ?= demo-output
+
+.PHONY: help demo install test test-slow lint types bench clean
+
+help:
+	@echo "make demo       install, predict brain maps of photographs with a simulated subject, draw them"
+	@echo "make test       quick tests; make test-slow: the others"
+	@echo "make lint       ruff; make types: mypy"
+	@echo "make bench      images per second and peak memory, with this machine's own limits"
+	@echo "make clean      remove what was built, and the virtual environment"
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# what is installed for development includes what the demo needs
+$(VENV)/.installed-demo: $(BIN)/python pyproject.toml $(CONSTRAINTS)
+	test $(VENV)/.installed-dev -nt pyproject.toml || $(INSTALL) -e '.[demo]'
+	touch $@
+
+$(VENV)/.installed-dev: $(BIN)/python pyproject.toml $(CONSTRAINTS)
+	$(INSTALL) -e '.[dev]'
+	touch $@
+
+install: $(VENV)/.installed-dev
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/braincodec demo --output $(OUTPUT)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/encode.py
+
+clean:
+	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
