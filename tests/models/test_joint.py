@@ -11,7 +11,7 @@ from braincodec.features import Preprocessing
 from braincodec.models import JointEncoder
 from braincodec.models.linear import LinearEncoder
 
-from ..small_models import eeg, fwrf, gabor_linear, images, linear, tiny_backbone
+from ..small_models import Tiny, eeg, fwrf, gabor_linear, images, linear, tiny_backbone
 
 IMAGES = images(5, 24)
 
@@ -51,15 +51,15 @@ def test_shared_features_are_computed_once():
     backbone = tiny_backbone()
     members = [linear(4, backbone=backbone), linear(4, backbone=backbone, subject=2), linear(6, backbone=backbone)]
     wanted = [member.encode(IMAGES, device="cpu").values for member in members]
-    backbone.module.passes = 0
+    Tiny.passes = 0
     joint = JointEncoder(members)
     found = joint.encode(IMAGES, device="cpu", batch_size=2)
     # the third has a reduction of its own
-    assert backbone.module.passes == 3 * 2
+    assert Tiny.passes == 3 * 2
     assert np.allclose(found.values, np.concatenate(wanted, 1), atol=1e-6)
-    backbone.module.passes = 0
+    Tiny.passes = 0
     JointEncoder(members[:2]).encode(IMAGES, device="cpu", batch_size=2)
-    assert backbone.module.passes == 3
+    assert Tiny.passes == 3
 
 
 def test_only_one_of_those_that_share_holds_a_network():

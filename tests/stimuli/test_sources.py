@@ -315,8 +315,8 @@ def test_a_container_that_vanishes_is_named(kind, folder, pixels, tmp_path):
 
 def test_pickled_arrays_are_refused_unread(tmp_path):
     array = np.empty(2, object)
-    np.save(tmp_path / "x.npy", array, allow_pickle=True)
-    np.savez(tmp_path / "x.npz", array, allow_pickle=True)
+    np.save(tmp_path / "x.npy", array)
+    np.savez(tmp_path / "x.npz", array)
     for name in ("x.npy", "x.npz"):
         with pytest.raises(UnsafeFileError, match="Python objects"):
             StimulusSet.open(tmp_path / name)

@@ -64,28 +64,22 @@ class BackboneEncoder(Encoder):
     def _load_backbone(self) -> Backbone:
         name = self.config.features.backbone
         own = {n.removeprefix(BACKBONE): t for n, t in self._tensors.items() if n.startswith(BACKBONE)}
-        if self._given is not None:
-            if not own:
-                return self._given
-            backbone = dataclasses.replace(self._given, module=copy.deepcopy(self._given.module))
-        else:
+        if self._given is None:
             # the name came with a file: it may choose a known network, but not code to import
-            backbone = get_backbone(name.partition("@")[0] + "@none" if own else name, allow_import=False)
-        if own:
-            try:
-                backbone.module.load_state_dict(own, assign=True)
-            except RuntimeError as error:
-                raise InputValueError(f"the stored weights do not fit the backbone {name!r}: {error}") from error
+            base = name.partition("@")[0] if own else name
+            return get_backbone(base, weights=own or None, allow_import=False)
+        if not own:
+            return self._given
+        backbone = dataclasses.replace(self._given, module=copy.deepcopy(self._given.module))
+        try:
+            backbone.module.load_state_dict(own, assign=True)
+        except RuntimeError as error:
+            raise InputValueError(f"the stored weights do not fit the backbone {name!r}: {error}") from error
         return backbone
 
     def _extractor_on(self, device: torch.device, dtype: torch.dtype) -> FeatureExtractor:
-        """The extractor with its network on `device` in `dtype`."""
-        module = self.extractor.backbone.module
-        tensors = [*module.parameters(), *module.buffers()]
-        if all(t.device == device and (t.dtype == dtype or not t.is_floating_point()) for t in tensors):
-            return self.extractor
-        moved = dataclasses.replace(self.extractor.backbone, module=copy.deepcopy(module).to(device, dtype))
-        return FeatureExtractor(self.config.features, moved)
+        """An extractor that computes on `device` in `dtype`; the network that was loaded stays as it is."""
+        return FeatureExtractor(self.config.features, self.extractor.backbone).prepare(device, dtype)
 
     def _with(self, config: Any, tensors: dict[str, torch.Tensor], units: Any) -> Self:
         """The same kind of model over the same network."""
