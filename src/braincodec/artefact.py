@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,11 +139,14 @@ def _write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def _write_units(path: Path, units: xr.Dataset) -> None:
-    plain = units.drop_encoding().assign_attrs(check_attrs(units.attrs))
-    try:
-        plain.to_netcdf(path, engine="h5netcdf")
-    except RuntimeError as error:  # so h5py reports a full disk
-        raise OSError(str(error)) from error
+    import h5netcdf
+    from xarray.backends import H5NetCDFStore
+
+    # in memory first: the HDF5 library can crash the process when a disk is full
+    buffer = io.BytesIO()
+    with h5netcdf.File(buffer, "w") as file:
+        units.drop_encoding().assign_attrs(check_attrs(units.attrs)).dump_to_store(H5NetCDFStore(file))
+    path.write_bytes(buffer.getbuffer())
 
 
 def _read_units(path: Path) -> xr.Dataset:

@@ -193,7 +193,7 @@ class Store(abc.ABC):
     def _rois(self, entry: ModelEntry, subject: int, roi: str | Sequence[str] | None) -> list[str] | None:
         if roi is None or (isinstance(roi, str) and roi == ALL):
             return None
-        names = [roi] if isinstance(roi, str) else list(roi)
+        names = [roi] if isinstance(roi, str) else list(roi) if isinstance(roi, Iterable) else []
         if not names or not all(isinstance(name, str) for name in names):
             raise InputTypeError(f"roi must be a name, a list of names or 'all', got {roi!r}")
         known = entry.rois_of_subject[subject]
