@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.errors import DamagedFileError
 from braincodec.features.preprocessing import TORCHVISION_IMAGENET
-from braincodec.legacy.families import HOW_TO_GET, METADATA, WEIGHTS, Family, Files, subject_names, subjects_in
-from braincodec.legacy.keys import SENSOR_SCORES
-from braincodec.legacy.reduction import CARD_NOTE, VIT_B_32, VIT_LAYERS, fold
+from braincodec.legacy.families import WEIGHTS, Family, Files, content_of, subject_names, subjects_in
+from braincodec.legacy.keys import SENSOR_SCORES, newer_names
+from braincodec.legacy.reduction import CARD_NOTE, VIT_B_32, VIT_LAYERS, fold, parameters
 from braincodec.legacy.tensors import tensor
 from braincodec.models.base import Encoder, ModelDescription
 from braincodec.models.linear import SENSOR_DIMS, LinearEncoder
@@ -42,22 +41,19 @@ class ThingsEegViT(Family):
         """The encoder of one subject; `roi` does not apply."""
         self.check(subject, None)
         scaler, pca, regression = self._read(subject)
-        try:
-            weights = [regression[f"rep-{number}"] for number in range(1, len(regression) + 1)]
+        what = f"weights of {self._title(subject, None)}"
+        with content_of(what):
+            weights = [parameters(regression[f"rep-{number}"]) for number in range(1, len(regression) + 1)]
             coefficients = [np.asarray(weight["coef_"]) for weight in weights]
             components = coefficients[0].shape[1]
             each = [pca[f"rep-{number}"] for number in range(1, len(weights) + 1)] if "rep-1" in pca else [pca]
             tensors = fold(scaler, each, VIT_LAYERS, components)
             tensors["readout.weight"] = tensor(np.stack(coefficients))
             tensors["readout.bias"] = tensor(np.stack([weight["intercept_"] for weight in weights]))
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise DamagedFileError(
-                f"weights of {self.model} subject {subject} are incomplete: {error!r}; {HOW_TO_GET}"
-            ) from error
         metadata = self.metadata(subject)
-        splits = metadata.get("encoding_models", {}).get("train_test_things_image_splits", {})
-        training = {key: [str(item) for item in value] for key, value in splits.items()}
         units = self.units_from(metadata, subject, None)
+        with content_of(f"metadata of {self._title(subject, None)}"):
+            training = _splits(metadata.get("encoding_models", {}))
         features = {"backbone": VIT_B_32, "layers": VIT_LAYERS, "preprocessing": TORCHVISION_IMAGENET}
         description = ModelDescription(
             model=self.model,
@@ -70,33 +66,27 @@ class ThingsEegViT(Family):
             notes=CARD_NOTE,
             training=training,
         )
-        return LinearEncoder({"features": features, "reductions": len(each)}, tensors, units, description)
+        with content_of(what):
+            return LinearEncoder({"features": features, "reductions": len(each)}, tensors, units, description)
 
-    def metadata(self, subject: int, roi: str | None = None) -> dict[str, Any]:
-        """The published metadata of one subject."""
-        self.check(subject, None)
-        found = self.read_first(METADATA, subject_names("metadata", subject, ".npy"), f"metadata of subject {subject}")
-        if not isinstance(found, dict):
-            raise DamagedFileError(f"metadata of {self.model} subject {subject} holds no dictionary")
-        return found
+    def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
+        return subject_names("metadata", subject, ".npy")
 
     def _read(self, subject: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        what = f"weights of {self.model} subject {subject}"
+        what = f"weights of {self._title(subject, None)}"
         names = self.weight_names()
         berg = [name for name in subject_names("weights", subject, ".npy") if name in names]
         if berg:
             content = self.read(WEIGHTS, berg[0], what)
-            try:
-                return content["scaler_param"], content["pca_param"], content["reg_param"]
-            except (KeyError, TypeError) as error:
-                raise DamagedFileError(f"{berg[0]} lacks {error}; {HOW_TO_GET}") from error
+            with content_of(f"{what} ({berg[0]})"):
+                return parameters(content["scaler_param"]), parameters(content["pca_param"]), content["reg_param"]
         regression = self.read_first(WEIGHTS, subject_names("LinearRegression_param", subject, ".npy"), what)
-        return self.read(WEIGHTS, SCALER, what), self.read(WEIGHTS, PCA, what), regression
+        return parameters(self.read(WEIGHTS, SCALER, what)), parameters(self.read(WEIGHTS, PCA, what)), regression
 
-    def units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
+    def _units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
         """Repetitions, channels and times, with the published accuracies."""
         eeg, models = metadata["eeg"], metadata.get("encoding_models", {})
-        accuracy = models.get("encoding_accuracy", {})
+        accuracy = newer_names(models.get("encoding_accuracy", models))
         scores = {
             ours: (SENSOR_DIMS[-np.ndim(accuracy[theirs]) :], np.asarray(accuracy[theirs], np.float32))
             for theirs, ours in SENSOR_SCORES.items()
@@ -104,3 +94,12 @@ class ThingsEegViT(Family):
         }
         channels = [str(name) for name in eeg["ch_names"]]
         return build_sensor_units(channels, np.asarray(eeg["times"], float), REPETITIONS, scores)
+
+
+def _splits(models: dict[str, Any]) -> dict[str, list[str]]:
+    """Names of training and test images, by what the file calls them."""
+    if "train_test_things_image_splits" in models:
+        found = models["train_test_things_image_splits"]
+    else:  # newer files: one dict for each split
+        found = {**models.get("train_img_info", {}), **models.get("test_img_info", {})}
+    return {str(key): [str(item) for item in value] for key, value in found.items()}

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.errors import MissingFileError, UnknownNameError
+from braincodec.errors import (
+    BraincodecError,
+    DamagedFileError,
+    InputTypeError,
+    MissingFileError,
+    OutputError,
+    UnknownNameError,
+)
 from braincodec.legacy.read import read_legacy
 from braincodec.registry import Registry
 
@@ -22,7 +31,17 @@ if TYPE_CHECKING:
 MODELS_FOLDER = "encoding_models"
 WEIGHTS, METADATA = "encoding_models_weights", "metadata"
 ACCURACY_SCORES = ("accuracy_noise_normalised", "accuracy_correlation")
-HOW_TO_GET = "copy it from the published data set into the same place"
+HOW_TO_GET = (
+    "copy it from the published data set into the same place "
+    "(of BERG it is the public bucket s3://brain-encoding-response-generator)"
+)
+# the occipital word form area has two names in published files
+OTHER_SPELLING = {"OWFA": "OVWFA", "OVWFA": "OWFA"}
+# shares of variance do not reach this, percentages of at least one unit do
+LARGEST_SHARE = 2.0
+# errors that name their file already, or are not the file's fault
+_CLEAR = (DamagedFileError, MissingFileError, OutputError)
+_BAD_CONTENT = (BraincodecError, KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 FAMILIES = Registry(
     "published model",
@@ -86,20 +105,54 @@ class Family(abc.ABC):
         """The encoder of one subject (and region, where each has its own model)."""
 
     @abc.abstractmethod
-    def units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
-        """The table of units that published metadata describe."""
+    def _units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
+        """See `units_from`; may raise whatever bad content leads to."""
 
     @abc.abstractmethod
+    def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
+        """Names that the file of metadata may have, the usual one first."""
+
+    def units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
+        """The table of units that published metadata describe.
+
+        Raises
+        ------
+        DamagedFileError
+            When they are incomplete or contradict themselves.
+        """
+        with content_of(f"metadata of {self._title(subject, roi)}"):
+            return self._units_from(metadata, subject, roi)
+
     def metadata(self, subject: int, roi: str | None = None) -> dict[str, Any]:
         """The published metadata, keys unchanged."""
+        self.check(subject, roi if self.one_model_a_roi else None)
+        self.need_roi(roi)
+        what = f"metadata of {self._title(subject, roi)}"
+        found = self.read_first(METADATA, self._metadata_names(subject, roi), what)
+        if not isinstance(found, dict):
+            raise DamagedFileError(f"{what} hold no dictionary but {type(found).__name__}; {HOW_TO_GET}")
+        return found
+
+    def rois_of(self, subject: int) -> tuple[str, ...]:
+        """Regions that can be asked for, of a subject whose weights are here."""
+        return self.files.rois_of_subject[subject]
 
     def check(self, subject: int, roi: str | None) -> None:
-        """Raise `UnknownNameError` for names never published, `MissingFileError` for files that are not here."""
-        if subject not in self.published_subjects:
+        """Raise `UnknownNameError` for names never published."""
+        if subject not in self.published_subjects and subject not in self.files.subjects:
             raise UnknownNameError("subject", subject, self.published_subjects, where=f"of {self.model}")
         known = tuple(dict.fromkeys((*self.published_rois, *self.files.rois)))
-        if roi is not None and roi not in known:
+        if roi is not None and roi not in known and OTHER_SPELLING.get(roi) not in known:
             raise UnknownNameError("roi", roi, known, where=f"of {self.model}")
+
+    def need_roi(self, roi: str | None) -> None:
+        """Raise `InputTypeError` when each region has a model of its own and none is given."""
+        if roi is None and self.one_model_a_roi:
+            rois = ", ".join(self.files.rois or self.published_rois)
+            raise InputTypeError(f"{self.model} has a model for each region: give roi, one of {rois}")
+
+    def _title(self, subject: int, roi: str | None) -> str:
+        return f"{self.model} subject {subject}" + (f", roi {roi}" if roi else "")
 
     def accuracy(self) -> float | None:
         """Median over units of the best score that the first subject's metadata hold; None without metadata."""
@@ -108,8 +161,8 @@ class Family(abc.ABC):
         for roi in self.files.rois_of_subject[subject] if self.one_model_a_roi else (None,):
             try:
                 units = self.units_from(self.metadata(subject, roi), subject, roi)
-            except MissingFileError:
-                continue
+            except (MissingFileError, DamagedFileError):
+                continue  # asking for that model says what is wrong
             name = next((score for score in ACCURACY_SCORES if score in units), None)
             if name is not None:
                 known.append(units[name].values.ravel())
@@ -130,6 +183,41 @@ class Family(abc.ABC):
             if self.folder.is_file(f"{self.place}/{part}/{name}"):
                 return self.read(part, name, what)
         raise MissingFileError(self.folder.join(self.place, part, names[0]), what, HOW_TO_GET)
+
+
+@contextlib.contextmanager
+def content_of(what: str) -> Iterator[None]:
+    """Turn what wrong content leads to in the block into one `DamagedFileError` about `what`.
+
+    Examples
+    --------
+    >>> with content_of("weights of subject 1"):
+    ...     {}["coef_"]
+    Traceback (most recent call last):
+    braincodec.errors.DamagedFileError: weights of subject 1 are damaged or incomplete: 'coef_' is missing; ...
+    """
+    try:
+        yield
+    except _CLEAR:
+        raise
+    except _BAD_CONTENT as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise DamagedFileError(f"{what} are damaged or incomplete: {reason}; {HOW_TO_GET}") from error
+
+
+def as_shares(scores: dict[str, Any]) -> tuple[dict[str, np.ndarray], str]:
+    """Shares of variance, and whether the file counted in ``"percent"`` or as ``"fraction"``.
+
+    Examples
+    --------
+    >>> as_shares({"accuracy_r2": [50.0, 0.5]})
+    ({'accuracy_r2': array([0.5  , 0.005], dtype=float32)}, 'percent')
+    """
+    arrays = {name: np.asarray(values) for name, values in scores.items()}
+    percent = any(np.nanmax(values, initial=0) > LARGEST_SHARE for values in arrays.values())
+    divisor = 100 if percent else 1
+    shares = {name: (values / divisor).astype(np.float32) for name, values in arrays.items()}
+    return shares, "percent" if percent else "fraction"
 
 
 def subject_names(stem: str, subject: int, suffix: str) -> list[str]:

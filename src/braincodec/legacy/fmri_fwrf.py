@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.errors import DamagedFileError
-from braincodec.legacy.families import HOW_TO_GET, METADATA, WEIGHTS, Family, Files
-from braincodec.legacy.keys import VOLUME_SCORES
+from braincodec.legacy.families import METADATA, WEIGHTS, Family, Files, as_shares, content_of, subject_names
+from braincodec.legacy.keys import VOLUME_SCORES, newer_names
 from braincodec.legacy.tensors import tensor
 from braincodec.models.base import Encoder, ModelDescription
 from braincodec.models.fwrf import FwRF
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SPLITS = (1, 2)
-FILE_NAME = re.compile(r"weights_sub-(\d+)_roi-(.+?)(?:_split-([12]))?\.pt")
+SPLIT_KEYS = ("train_img_num", "val_img_num", "test_img_num")
+FILE_NAME = re.compile(r"weights_sub(?:ject)?-(\d+)_roi-(.+?)(?:_split-([12]))?\.pt")
 
 
 class NsdFwRF(Family):
@@ -50,8 +51,9 @@ class NsdFwRF(Family):
 
     def load(self, subject: int, roi: str | None = None) -> Encoder:
         """The encoder of one subject and region."""
-        assert roi is not None, "callers choose a region"
         self.check(subject, roi)
+        self.need_roi(roi)
+        assert roi is not None, "need_roi has refused it"
         parts = [self._read_weights(name, subject, roi) for name in self._file_names(subject, roi)]
         tensors: dict[str, torch.Tensor] = {}
         for number, (trunk, readout) in enumerate(parts, start=1):
@@ -72,23 +74,16 @@ class NsdFwRF(Family):
             citation=self.citation,
             training=training,
         )
-        return FwRF({"parts": len(parts)}, tensors, units, description)
+        with content_of(f"weights of {self._title(subject, roi)}"):
+            return FwRF({"parts": len(parts)}, tensors, units, description)
 
-    def metadata(self, subject: int, roi: str | None = None) -> dict[str, Any]:
-        """The published metadata of one subject and region."""
-        self.check(subject, roi)
-        found = self.read(METADATA, self._metadata_name(subject, roi), f"metadata of subject {subject}, roi {roi}")
-        if not isinstance(found, dict):
-            raise DamagedFileError(f"metadata of subject {subject}, roi {roi} holds no dictionary")
-        return found
-
-    @staticmethod
-    def _metadata_name(subject: int, roi: str | None) -> str:
-        return f"metadata_sub-{subject:02d}_roi-{roi}.npy"
+    def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
+        return subject_names("metadata", subject, f"_roi-{roi}.npy")
 
     def _file_names(self, subject: int, roi: str) -> list[str]:
-        stem = f"weights_sub-{subject:02d}_roi-{roi}"
         names = set(self.weight_names())
+        stems = subject_names("weights", subject, f"_roi-{roi}")
+        stem = next((one for one in stems if any(name.startswith((f"{one}.", f"{one}_")) for name in names)), stems[0])
         # a damaged download may lack one of two parts: asking for both names the missing one
         split = roi in ("lateral", "ventral") or any(f"{stem}_split-{part}.pt" in names for part in SPLITS)
         if split and f"{stem}.pt" not in names:
@@ -98,41 +93,39 @@ class NsdFwRF(Family):
     def _read_weights(
         self, name: str, subject: int, roi: str
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        content = self.read(WEIGHTS, name, f"weights of {self.model} subject {subject}, roi {roi}")
-        try:
+        what = f"weights of {self._title(subject, roi)}"
+        content = self.read(WEIGHTS, name, what)
+        with content_of(f"{what} ({name})"):
             best = content["best_params"]
             readouts = best["fwrfs"]
             trunk = {key: tensor(value) for key, value in best["enc"].items() if "num_batches_tracked" not in key}
             readout = {key: tensor(value) for key, value in readouts[subject].items()}
             trunk["mu"], readout["b"]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DamagedFileError(
-                f"{name} is no fwRF checkpoint: expected best_params with enc and fwrfs[{subject}], "
-                f"{error!r} is missing; {HOW_TO_GET}"
-            ) from error
         return trunk, readout
 
     def _units(self, subject: int, roi: str, count: int) -> tuple[xr.Dataset, dict[str, Any]]:
-        name = self._metadata_name(subject, roi)
-        if not self.folder.is_file(f"{self.place}/{METADATA}/{name}"):
+        names = self._metadata_names(subject, roi)
+        if not any(self.folder.is_file(f"{self.place}/{METADATA}/{name}") for name in names):
             # weights without metadata still run; their voxels have no place
             return build_units(rois={roi: np.ones(count, bool)}, space="volume"), {}
         metadata = self.metadata(subject, roi)
         units = self.units_from(metadata, subject, roi)
         if units.sizes["unit"] != count:
-            raise DamagedFileError(f"{name} masks {units.sizes['unit']} voxels, the weights predict {count}")
-        splits = metadata.get("encoding_models", {}).get("train_val_test_nsd_image_splits", {})
-        return units, {key: np.asarray(value).astype(int).tolist() for key, value in splits.items()}
+            found = units.sizes["unit"]
+            raise DamagedFileError(
+                f"metadata of {self._title(subject, roi)} mask {found} voxels, the weights predict {count}"
+            )
+        models = metadata.get("encoding_models", {})
+        splits = models.get("train_val_test_nsd_image_splits", models)  # newer files: one level less
+        training = {key: np.asarray(splits[key]).astype(int).tolist() for key in SPLIT_KEYS if key in splits}
+        return units, training
 
-    def units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
+    def _units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
         """Voxels in C order of the region's mask, as ``volume[mask] = response``."""
         fmri, models = metadata["fmri"], metadata.get("encoding_models", {})
         mask = np.asarray(fmri["roi_mask_volume"], bool)
-        accuracy = models.get("encoding_accuracy", {})
-        found = {ours: np.asarray(accuracy[theirs]) for theirs, ours in VOLUME_SCORES.items() if theirs in accuracy}
-        # shares of variance: a value above 1 means that the file counts in percent
-        percent = any(np.nanmax(values, initial=0) > 1 for values in found.values())
-        scores = {name: (values / (100 if percent else 1)).astype(np.float32) for name, values in found.items()}
+        accuracy = newer_names(models.get("encoding_accuracy", models))
+        scores, counted = as_shares({ours: accuracy[name] for name, ours in VOLUME_SCORES.items() if name in accuracy})
         if "ncsnr" in fmri:
             scores["ncsnr"] = np.asarray(fmri["ncsnr"], np.float32)
         return build_units(
@@ -143,5 +136,5 @@ class NsdFwRF(Family):
             scores=scores,
             affine=np.asarray(fmri["fmri_affine"], float),
             volume_shape=mask.shape,
-            published_scores="percent" if percent else "fraction",
+            published_scores=counted,
         )

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.errors import DamagedFileError, UnknownNameError
+from braincodec.errors import UnknownNameError
 from braincodec.features.preprocessing import TORCHVISION_IMAGENET
-from braincodec.legacy.families import HOW_TO_GET, METADATA, WEIGHTS, Family, Files, subject_names, subjects_in
-from braincodec.legacy.keys import HEMISPHERES, SURFACE_SCORES
-from braincodec.legacy.reduction import CARD_NOTE, VIT_B_32, VIT_LAYERS, fold
+from braincodec.legacy.families import WEIGHTS, Family, Files, as_shares, content_of, subject_names, subjects_in
+from braincodec.legacy.keys import HEMISPHERES, SURFACE_SCORES, newer_names
+from braincodec.legacy.reduction import CARD_NOTE, VIT_B_32, VIT_LAYERS, fold, parameters
 from braincodec.legacy.tensors import tensor
 from braincodec.models.base import Encoder, ModelDescription
 from braincodec.models.linear import LinearEncoder
@@ -19,6 +19,7 @@ from braincodec.responses import build_units
 if TYPE_CHECKING:
     import xarray as xr
 
+SHARES = ("accuracy_r2", "noise_ceiling", "accuracy_noise_normalised")
 SPLITS = ("train_img_num", "val_img_num", "test_img_num")
 
 
@@ -43,23 +44,19 @@ class NsdFsaverageViT(Family):
     def load(self, subject: int, roi: str | None = None) -> Encoder:
         """The encoder of one subject: all vertices, or those of `roi`."""
         self.check(subject, roi)
-        content = self.read_first(
-            WEIGHTS, subject_names("weights", subject, ".npy"), f"weights of {self.model} subject {subject}"
-        )
-        try:
-            hemispheres = [content[f"{side}_reg_param"] for side in HEMISPHERES]
+        what = f"weights of {self._title(subject, None)}"
+        content = self.read_first(WEIGHTS, subject_names("weights", subject, ".npy"), what)
+        with content_of(what):
+            hemispheres = [parameters(content[f"{side}_reg_param"]) for side in HEMISPHERES]
             components = hemispheres[0]["coef_"].shape[1]
-            tensors = fold(content["scaler_param"], [content["pca_param"]], VIT_LAYERS, components)
+            tensors = fold(parameters(content["scaler_param"]), [content["pca_param"]], VIT_LAYERS, components)
             tensors["readout.weight"] = tensor(np.concatenate([one["coef_"] for one in hemispheres])[None])
             tensors["readout.bias"] = tensor(np.concatenate([one["intercept_"] for one in hemispheres])[None])
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise DamagedFileError(
-                f"weights of {self.model} subject {subject} are incomplete: {error!r}; {HOW_TO_GET}"
-            ) from error
         metadata = self.metadata(subject)
         units = self.units_from(metadata, subject, None)
         splits = metadata.get("encoding_models", {})
-        training = {key: np.asarray(splits[key]).astype(int).tolist() for key in SPLITS if key in splits}
+        with content_of(f"metadata of {self._title(subject, None)}"):
+            training = {key: np.asarray(splits[key]).astype(int).tolist() for key in SPLITS if key in splits}
         features = {"backbone": VIT_B_32, "layers": VIT_LAYERS, "preprocessing": TORCHVISION_IMAGENET}
         description = ModelDescription(
             model=self.model,
@@ -72,7 +69,8 @@ class NsdFsaverageViT(Family):
             notes=CARD_NOTE,
             training=training,
         )
-        encoder = LinearEncoder({"features": features}, tensors, units, description)
+        with content_of(what):
+            encoder = LinearEncoder({"features": features}, tensors, units, description)
         if roi is None:
             return encoder
         names = units["roi"].values.astype(str).tolist() if "roi" in units else []
@@ -80,17 +78,19 @@ class NsdFsaverageViT(Family):
             raise UnknownNameError("roi", roi, names, where=f"of {self.model} subject {subject}")
         return encoder.select(unit=units["roi_membership"].sel(roi=roi).values)
 
-    def metadata(self, subject: int, roi: str | None = None) -> dict[str, Any]:
-        """The published metadata of one subject."""
-        self.check(subject, roi)
-        found = self.read_first(METADATA, subject_names("metadata", subject, ".npy"), f"metadata of subject {subject}")
-        if not isinstance(found, dict):
-            raise DamagedFileError(f"metadata of {self.model} subject {subject} holds no dictionary")
-        return found
+    def rois_of(self, subject: int) -> tuple[str, ...]:
+        """Regions that the subject's metadata name: not every subject has all of them, and newer files have more."""
+        metadata = self.metadata(subject)
+        with content_of(f"metadata of {self._title(subject, None)}"):
+            regions = [metadata["fmri"][f"{side}_fsaverage_rois"] for side in HEMISPHERES]
+            return tuple(dict.fromkeys(str(roi) for region in regions for roi in region))
 
-    def units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
+    def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
+        return subject_names("metadata", subject, ".npy")
+
+    def _units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
         """Vertices of the left and then the right hemisphere, with overlapping regions."""
-        fmri, models = metadata["fmri"], metadata.get("encoding_models", {})
+        fmri, models = metadata["fmri"], newer_names(metadata.get("encoding_models", {}))
         counts = [len(fmri[f"{side}_ncsnr"]) for side in HEMISPHERES]
         vertices = np.concatenate([np.arange(count) for count in counts])
         hemisphere = np.repeat(list(HEMISPHERES.values()), counts)
@@ -108,6 +108,13 @@ class NsdFsaverageViT(Family):
                     scores[ours] = np.concatenate(
                         [np.asarray(source[f"{s}_{theirs}"], np.float32) for s in HEMISPHERES]
                     )
+        shares, counted = as_shares({name: scores[name] for name in SHARES if name in scores})
         return build_units(
-            vertex=vertices, hemisphere=hemisphere, subject=subject, rois=rois, scores=scores, space="fsaverage"
+            vertex=vertices,
+            hemisphere=hemisphere,
+            subject=subject,
+            rois=rois,
+            scores=scores | shares,
+            space="fsaverage",
+            published_scores=counted,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
-from braincodec.legacy.families import HOW_TO_GET, Family
+from braincodec.legacy.families import HOW_TO_GET, OTHER_SPELLING, Family, content_of
 from braincodec.legacy.read import read_legacy
 from braincodec.stimuli import StimulusSet
 
@@ -67,16 +67,18 @@ def response_files(folder: Folder, family: Family) -> list[ResponseFile]:
 def find_response_file(folder: Folder, family: Family, imageset: str, subject: int, roi: str | None) -> ResponseFile:
     """The file asked for, or an error that names what there is."""
     files = response_files(folder, family)
-    for file in files:
-        if (file.imageset, file.subject, file.roi) == (imageset, subject, roi):
-            return file
+    for spelling in (roi, OTHER_SPELLING.get(roi or "")):
+        for file in files:
+            if (file.imageset, file.subject, file.roi) == (imageset, subject, spelling or None):
+                return file
     sets = sorted({file.imageset for file in files})
-    if imageset not in sets:
+    if imageset not in {*sets, *IMAGES}:
         raise UnknownNameError("stimulus set", imageset, sets, where=f"of {family.model} in {folder.address}")
     # known in general, but not in this folder: say which file is missing
     name = f"synthetic_neural_responses_sub-{subject:02d}" + (f"_roi-{roi}" if roi else "") + ".h5"
     model = f"modality-{family.modality}/train_dataset-{family.dataset}/model-{family.name}"
-    path = folder.join(PLACES[0], model, f"imageset-{imageset}", name)
+    place = next((place for place in PLACES if folder.names(place)), PLACES[0])
+    path = folder.join(place, model, f"imageset-{imageset}", name)
     what = f"generated responses of subject {subject}" + (f", roi {roi}" if roi else "")
     raise MissingFileError(path, what, HOW_TO_GET)
 
@@ -127,14 +129,33 @@ def open_responses(path: Path, units: xr.Dataset, ids: np.ndarray, attrs: dict[s
     return labelled.assign_coords(coordinates).assign_attrs({**units.attrs, **attrs}).rename("responses")
 
 
-def read_labels(folder: Folder, file: ResponseFile) -> dict[str, Any]:
-    """The published metadata of one file of responses (with the labels of its images); empty where it is absent."""
-    if not folder.is_file(file.metadata_name):
+def read_labels(folder: Folder, file: ResponseFile, *, required: bool = False) -> dict[str, Any]:
+    """The published metadata of one file of responses, with the labels of its images.
+
+    An absent file gives an empty dict, or `MissingFileError` where it is `required`.
+    """
+    if not required and not folder.is_file(file.metadata_name):
         return {}
-    content = read_legacy(folder.local(file.metadata_name))
+    content = read_legacy(folder.local(file.metadata_name, "metadata of generated responses", HOW_TO_GET))
     if not isinstance(content, dict):
         raise DamagedFileError(f"{folder.join(file.metadata_name)} holds no dictionary")
     return content
+
+
+def bare_units(shape: tuple[int, ...], roi: str | None) -> xr.Dataset:
+    """Units of responses that no metadata describe: numbers alone.
+
+    Examples
+    --------
+    >>> dict(bare_units((73_000, 3), "V1").sizes)
+    {'unit': 3, 'roi': 1}
+    """
+    from braincodec.responses import build_sensor_units, build_units
+
+    if len(shape) == 4:
+        _, repetitions, channels, times = shape
+        return build_sensor_units([str(number) for number in range(channels)], np.arange(times), repetitions)
+    return build_units(rois={roi or "all": np.ones(shape[1], bool)})
 
 
 def stimulus_ids(imageset: str, count: int, labels: dict[str, Any]) -> np.ndarray:
@@ -145,15 +166,29 @@ def stimulus_ids(imageset: str, count: int, labels: dict[str, Any]) -> np.ndarra
     >>> stimulus_ids("nsd", 2, {}).tolist()
     ['nsd-00000', 'nsd-00001']
     """
-    paths = labels.get("things_labels", {}).get("image_paths")
-    if imageset == "things" and paths is not None and len(paths) == count:
-        values = [paths[number] for number in range(count)] if isinstance(paths, dict) else list(paths)
-        return np.asarray([str(value) for value in values])
-    return np.asarray([f"{imageset}-{number:05d}" for number in range(count)])
+    with content_of(f"labels of {imageset}"):
+        paths = image_paths(imageset, labels)
+    if paths is None:
+        return np.asarray([f"{imageset}-{number:05d}" for number in range(count)])
+    if len(paths) != count:
+        raise DamagedFileError(f"the labels of {imageset} name {len(paths)} images, the responses have {count} rows")
+    return np.asarray(paths)
+
+
+def image_paths(imageset: str, labels: dict[str, Any]) -> list[str] | None:
+    """Paths of the images in the order of the rows, where the labels tell them."""
+    if imageset != "things" or "things_labels" not in labels:
+        return None
+    paths = labels["things_labels"]["image_paths"]
+    values = [paths[number] for number in sorted(paths)] if isinstance(paths, dict) else paths
+    return [str(value) for value in values]
 
 
 def open_imageset(folder: Folder, imageset: str, ids: np.ndarray) -> StimulusSet:
     """The images behind generated responses; row i of the responses belongs to image i.
+
+    Those of imagenet_val lie in torchvision's order (sorted by class folder, then by name) and were cropped to their
+    central square before they were encoded: so do our encoders of the published models.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.legacy.keys import HEMISPHERES, SENSOR_SCORES, SURFACE_SCORES, VOLUME_SCORES
+from braincodec.legacy.keys import CORRELATIONS, HEMISPHERES, SENSOR_SCORES, SURFACE_SCORES, VOLUME_SCORES
 
 if TYPE_CHECKING:
     from braincodec.models.base import Encoder
@@ -40,9 +40,16 @@ def _splits(encoder: Encoder) -> dict[str, Any]:
     return {key: np.asarray(value) if value and isinstance(value[0], int) else value for key, value in training.items()}
 
 
+def _as_counted(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
+    """Scores; shares of variance in percent where the published file counted so."""
+    scores = _scores(encoder, names)
+    if encoder.units.attrs.get("published_scores") != "percent":
+        return scores
+    return {key: values if names[key] in CORRELATIONS else values * 100 for key, values in scores.items()}
+
+
 def _volume(encoder: Encoder) -> dict[str, Any]:
     units = encoder.units
-    factor = 100 if units.attrs.get("published_scores") == "percent" else 1
     fmri: dict[str, Any] = {"ncsnr": units["ncsnr"].values} if "ncsnr" in units else {}
     if "i" in units and "volume_shape" in units.attrs:
         mask = np.zeros(tuple(int(size) for size in units.attrs["volume_shape"]), bool)
@@ -52,7 +59,7 @@ def _volume(encoder: Encoder) -> dict[str, Any]:
     return {
         "fmri": fmri,
         "encoding_models": {
-            "encoding_accuracy": {key: values * factor for key, values in _scores(encoder, VOLUME_SCORES).items()},
+            "encoding_accuracy": _as_counted(encoder, VOLUME_SCORES),
             "train_val_test_nsd_image_splits": _splits(encoder),
         },
     }
@@ -71,7 +78,7 @@ def _surface(encoder: Encoder) -> dict[str, Any]:
             members = units["roi_membership"].values[own]
             names = units["roi"].values.astype(str)
             fmri[f"{side}_fsaverage_rois"] = {n: vertices[members[:, c]] for c, n in enumerate(names)}
-        models |= {f"{side}_{key}": values[own] for key, values in _scores(encoder, SURFACE_SCORES).items()}
+        models |= {f"{side}_{key}": values[own] for key, values in _as_counted(encoder, SURFACE_SCORES).items()}
     return {"fmri": fmri, "encoding_models": models}
 
 

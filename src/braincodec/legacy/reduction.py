@@ -23,6 +23,17 @@ CARD_NOTE = (
 )
 
 
+def parameters(fitted: dict[str, Any] | PickledRecord) -> dict[str, Any]:
+    """Parameters by name of what scikit-learn fitted: files hold them as a dict, or the object itself.
+
+    Examples
+    --------
+    >>> parameters(PickledRecord("sklearn.decomposition.PCA", {"whiten": False}))
+    {'whiten': False}
+    """
+    return fitted.state if isinstance(fitted, PickledRecord) else fitted
+
+
 def fold(
     scaler: dict[str, Any], components_of: Sequence[Any], layers: Sequence[str], components: int
 ) -> dict[str, torch.Tensor]:
@@ -45,6 +56,8 @@ def fold(
     import torch
 
     mean, scale = (np.asarray(scaler[key], np.float64) for key in ("mean_", "scale_"))
+    if mean.shape != scale.shape or mean.ndim != 1:
+        raise DamagedFileError(f"the standardisation has means {mean.shape} and scales {scale.shape}")
     features = len(scale)
     expected = FEATURES_A_LAYER * len(layers)
     if features != expected:
@@ -54,7 +67,7 @@ def fold(
     tensors = {f"{REDUCTION}{layer}": torch.empty(rows, width) for layer in layers}
     bias = np.zeros(rows)
     for number, pca in enumerate(components_of):
-        state = pca.state if isinstance(pca, PickledRecord) else pca
+        state = parameters(pca)
         basis = state["components_"]
         if basis.shape[0] < components or basis.shape[1] != features:
             raise DamagedFileError(f"PCA has shape {basis.shape}, expected at least {components} x {features}")

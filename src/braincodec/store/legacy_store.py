@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.errors import UnknownNameError
+from braincodec.errors import BraincodecError, MissingFileError, UnknownNameError
 from braincodec.folder import LocalFolder
 from braincodec.legacy import generated
-from braincodec.legacy.families import Family, families_in
-from braincodec.store.base import ModelEntry, Store
+from braincodec.legacy.families import FAMILIES, OTHER_SPELLING, Family, families_in
+from braincodec.store.base import ALL, ModelEntry, Store
 
 if TYPE_CHECKING:
+    import h5py
     import pandas as pd
     import xarray as xr
 
@@ -37,7 +41,7 @@ class LegacyStore(Store):
                 modality=family.modality,
                 dataset=family.dataset,
                 kind=family.kind,
-                rois_of_subject=family.files.rois_of_subject,
+                rois_of_subject=self._rois_of_subject(family),
                 one_model_a_roi=family.one_model_a_roi,
                 accuracy=self._accuracy(family),
                 licence=family.licence,
@@ -56,11 +60,49 @@ class LegacyStore(Store):
             raise UnknownNameError("model", model, self.families, where=f"in {self.address}")
         return self.families[model]
 
+    def _rois_of_subject(self, family: Family) -> dict[int, tuple[str, ...]]:
+        found = dict(family.files.rois_of_subject)
+        if isinstance(self.folder, LocalFolder):
+            for subject in found:
+                with contextlib.suppress(BraincodecError):  # asking for that model says what is wrong
+                    found[subject] = family.rois_of(subject)
+        return found
+
     def _accuracy(self, family: Family) -> float | None:
         # reading the metadata of a folder elsewhere would fetch it
         if not isinstance(self.folder, LocalFolder):
             return None
         return family.accuracy()
+
+    def encoder(
+        self,
+        model: str,
+        subject: int | Sequence[int] | str = 1,
+        roi: str | Sequence[str] | None = None,
+    ) -> Encoder:
+        """See `Store.encoder`; of a published model without any file here, the error names the first one missing."""
+        if model not in self.families and model in FAMILIES:
+            self._name_missing(self._any_family(model), _first(subject), _first(roi))
+        return super().encoder(model, subject, roi)
+
+    def _name_missing(self, family: Family, subject: Any, roi: Any) -> None:
+        """Raise for what is published and not here: loading names the file."""
+        number = family.published_subjects[0] if subject in (None, ALL) else subject
+        region = family.published_rois[0] if family.one_model_a_roi and roi in (None, ALL) else roi
+        family.load(number, region)
+        raise MissingFileError(
+            self.folder.join(family.place), f"{family.model} when the store was opened", "it is here now: open it again"
+        )
+
+    def _rois(self, entry: ModelEntry, subject: int, roi: str | Sequence[str] | None) -> list[str] | None:
+        if roi is None or roi == ALL:
+            return None
+        known = self.family(entry.id).rois_of(subject)
+        names = [roi] if isinstance(roi, str) else list(roi)
+        spelled = [
+            OTHER_SPELLING[name] if name not in known and OTHER_SPELLING.get(name) in known else name for name in names
+        ]
+        return super()._rois(replace(entry, rois_of_subject={subject: known}), subject, spelled)
 
     def _load(self, entry: ModelEntry, subject: int, roi: str | None) -> Encoder:
         return self.family(entry.id).load(subject, roi)
@@ -68,14 +110,19 @@ class LegacyStore(Store):
     def _explain_missing(self, entry: ModelEntry, subject: int, roi: str | None) -> None:
         family = self.family(entry.id)
         family.check(subject, roi)  # names that were never published
-        known = entry.rois_of_subject.get(subject, ())
-        if roi not in known or subject not in entry.rois_of_subject:
-            # published, but not in this folder: loading names the missing file
-            family.load(subject, roi or (family.published_rois[0] if family.one_model_a_roi else None))
+        self._name_missing(family, subject, roi)
 
     def metadata(self, model: str, subject: int = 1, roi: str | None = None) -> dict[str, Any]:
         """See `Store.metadata`."""
-        return self.family(model).metadata(subject, roi)
+        family = self._any_family(model)
+        try:
+            return family.metadata(subject, roi)
+        except MissingFileError:
+            if roi not in OTHER_SPELLING:
+                raise
+            with contextlib.suppress(MissingFileError):
+                return family.metadata(subject, OTHER_SPELLING[roi])
+            raise
 
     def response_sets(self) -> pd.DataFrame:
         """See `Store.response_sets`."""
@@ -83,52 +130,91 @@ class LegacyStore(Store):
 
         rows = [
             {"model": file.model, "stimuli": file.imageset, "subject": file.subject, "roi": file.roi or ""}
-            for family in self._response_families()
+            for family in self._all_families()
             for file in generated.response_files(self.folder, family)
         ]
         return pd.DataFrame(rows, columns=["model", "stimuli", "subject", "roi"])
 
-    def _response_families(self) -> list[Family]:
-        from braincodec.legacy.families import FAMILIES
-
+    def _all_families(self) -> list[Family]:
         return [self.families.get(name) or FAMILIES.get(name)(self.folder) for name in FAMILIES]
 
-    def _response_family(self, model: str) -> Family:
-        families = {family.model: family for family in self._response_families()}
+    def _any_family(self, model: str) -> Family:
+        """The family of a published model, whether or not its weights are here."""
+        families = {family.model: family for family in self._all_families()}
         if model not in families:
-            raise UnknownNameError("model", model, families)
+            raise UnknownNameError("model", model, families, where=f"in {self.address}")
         return families[model]
+
+    def _response_file(self, model: str, stimuli: str, subject: int, roi: str | None) -> generated.ResponseFile:
+        family = self._any_family(model)
+        family.check(subject, roi)
+        family.need_roi(roi)
+        return generated.find_response_file(self.folder, family, stimuli, subject, roi)
 
     def responses(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> xr.DataArray:
         """See `Store.responses`."""
-        family = self._response_family(model)
-        family.check(subject, roi)
-        file = generated.find_response_file(self.folder, family, stimuli, subject, roi)
+        family, file = self._any_family(model), self._response_file(model, stimuli, subject, roi)
         labels = generated.read_labels(self.folder, file)
         path = self.folder.local(file.name)
         opened, dataset = generated.open_h5(path)
-        count = int(dataset.shape[0])
-        opened.close()
-        units = family.units_from(labels, subject, roi)
+        with opened:
+            shape = dataset.shape
+        units = self._units_of_responses(family, file, labels, shape)
         attrs = {"model": model, "modality": family.modality, "stimuli": stimuli, "simulated": 0}
-        return generated.open_responses(path, units, generated.stimulus_ids(stimuli, count, labels), attrs)
+        return generated.open_responses(path, units, generated.stimulus_ids(stimuli, shape[0], labels), attrs)
 
-    def response_labels(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> dict[str, Any]:
-        """The published metadata of generated responses, with the labels of their images."""
-        family = self._response_family(model)
-        return generated.read_labels(
-            self.folder, generated.find_response_file(self.folder, family, stimuli, subject, roi)
-        )
+    def _units_of_responses(
+        self, family: Family, file: generated.ResponseFile, labels: dict[str, Any], shape: tuple[int, ...]
+    ) -> xr.Dataset:
+        if not labels:
+            try:
+                labels = family.metadata(file.subject, file.roi)  # of the model that made them
+            except MissingFileError:
+                return generated.bare_units(shape, file.roi)
+        return family.units_from(labels, file.subject, file.roi)
+
+    def response_dataset(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> h5py.Dataset:
+        """Generated responses as they lie in their file, read where they are sliced."""
+        file = self._response_file(model, stimuli, subject, roi)
+        return generated.open_h5(self.folder.local(file.name))[1]
+
+    def response_metadata(
+        self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None
+    ) -> dict[str, Any]:
+        """The published metadata of generated responses, with the labels of their images.
+
+        Raises
+        ------
+        MissingFileError
+            When the responses or their metadata are not in the folder.
+        """
+        file = self._response_file(model, stimuli, subject, roi)
+        return generated.read_labels(self.folder, file, required=True)
 
     def stimulus_set(self, stimuli: str) -> StimulusSet:
-        """The images behind generated responses, in the order of their rows."""
-        for family in self._response_families():
-            for file in generated.response_files(self.folder, family):
-                if file.imageset == stimuli:
-                    opened, dataset = generated.open_h5(self.folder.local(file.name))
-                    count = int(dataset.shape[0])
-                    opened.close()
-                    labels = generated.read_labels(self.folder, file)
-                    return generated.open_imageset(self.folder, stimuli, generated.stimulus_ids(stimuli, count, labels))
-        known = sorted(np.unique(self.response_sets()["stimuli"]).tolist())
-        raise UnknownNameError("stimulus set", stimuli, known, where=f"in {self.address}")
+        """The images behind generated responses, in the order of their rows.
+
+        Raises
+        ------
+        UnknownNameError
+            When no responses to these stimuli are in the folder.
+        MissingFileError
+            When the images, or the labels that tell their order, are not in the folder.
+        """
+        files = [file for family in self._all_families() for file in generated.response_files(self.folder, family)]
+        files = [file for file in files if file.imageset == stimuli]
+        if not files:
+            known = sorted(np.unique(self.response_sets()["stimuli"]).tolist())
+            raise UnknownNameError("stimulus set", stimuli, known, where=f"in {self.address}")
+        # any file's labels will do
+        file = next((one for one in files if self.folder.is_file(one.metadata_name)), files[0])
+        labels = generated.read_labels(self.folder, file, required=stimuli == "things")
+        opened, dataset = generated.open_h5(self.folder.local(file.name))
+        with opened:
+            count = dataset.shape[0]
+        return generated.open_imageset(self.folder, stimuli, generated.stimulus_ids(stimuli, count, labels))
+
+
+def _first(value: Any) -> Any:
+    """The first of several subjects or regions."""
+    return next(iter(value), None) if isinstance(value, Sequence) and not isinstance(value, str) else value
