@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.errors import DamagedFileError
+from braincodec.errors import InputValueError
 from braincodec.legacy.inert import PickledRecord
 from braincodec.models.linear import REDUCTION
 
@@ -52,16 +52,21 @@ def fold(
         In the order in which their features were concatenated, all of the same size.
     components : int
         How many the regression uses; the rest is dropped.
+
+    Raises
+    ------
+    InputValueError
+        When sizes disagree, or the PCA whitens.
     """
     import torch
 
     mean, scale = (np.asarray(scaler[key], np.float64) for key in ("mean_", "scale_"))
     if mean.shape != scale.shape or mean.ndim != 1:
-        raise DamagedFileError(f"the standardisation has means {mean.shape} and scales {scale.shape}")
+        raise InputValueError(f"the standardisation has means {mean.shape} and scales {scale.shape}")
     features = len(scale)
     expected = FEATURES_A_LAYER * len(layers)
     if features != expected:
-        raise DamagedFileError(f"the standardisation is for {features} features; {len(layers)} layers give {expected}")
+        raise InputValueError(f"the standardisation is for {features} features; {len(layers)} layers give {expected}")
     rows = components * len(components_of)
     width = features // len(layers)
     tensors = {f"{REDUCTION}{layer}": torch.empty(rows, width) for layer in layers}
@@ -70,9 +75,9 @@ def fold(
         state = parameters(pca)
         basis = state["components_"]
         if basis.shape[0] < components or basis.shape[1] != features:
-            raise DamagedFileError(f"PCA has shape {basis.shape}, expected at least {components} x {features}")
+            raise InputValueError(f"PCA has shape {basis.shape}, expected at least {components} x {features}")
         if state.get("whiten"):
-            raise DamagedFileError("PCA with whitening is not part of the published models")
+            raise InputValueError("PCA with whitening is not part of the published models")
         offset = np.asarray(state["mean_"], np.float64) + mean / scale
         own = slice(number * components, (number + 1) * components)
         for place, layer in enumerate(layers):
