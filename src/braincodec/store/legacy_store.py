@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -95,13 +95,10 @@ class LegacyStore(Store):
         )
 
     def _rois(self, entry: ModelEntry, subject: int, roi: str | Sequence[str] | None) -> list[str] | None:
-        if roi is None or roi == ALL:
-            return None
+        if roi is None or not isinstance(roi, Iterable) or (isinstance(roi, str) and roi == ALL):
+            return super()._rois(entry, subject, roi)
         known = self.family(entry.id).rois_of(subject)
-        names = [roi] if isinstance(roi, str) else list(roi)
-        spelled = [
-            OTHER_SPELLING[name] if name not in known and OTHER_SPELLING.get(name) in known else name for name in names
-        ]
+        spelled = [_spelled(name, known) for name in ([roi] if isinstance(roi, str) else roi)]
         return super()._rois(replace(entry, rois_of_subject={subject: known}), subject, spelled)
 
     def _load(self, entry: ModelEntry, subject: int, roi: str | None) -> Encoder:
@@ -218,3 +215,11 @@ class LegacyStore(Store):
 def _first(value: Any) -> Any:
     """The first of several subjects or regions."""
     return next(iter(value), None) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _spelled(name: str, known: Sequence[str]) -> str:
+    """The region's name as this folder spells it."""
+    if name in known or not isinstance(name, str):
+        return name
+    other = OTHER_SPELLING.get(name, name)
+    return other if other in known else name
