@@ -94,10 +94,15 @@ def test_deduplication_is_asked_for():
 
 
 def test_units_without_a_place_share_no_region():
-    placed, lost = members_of("V1", 2, 0), members_of("V2", 3, 0)
-    lost.units = lost.units.drop_vars(["i", "j", "k"])
-    joint = JointEncoder([placed, lost])
-    assert joint.units.roi_membership.values.T.tolist() == [[True] * 2 + [False] * 3, [False] * 2 + [True] * 3]
+    members = [members_of("V1", 2, 0), members_of("V2", 3, 0), members_of("V3", 1, 0)]
+    for lost in members[1:]:
+        lost.units = lost.units.drop_vars(["i", "j", "k"])
+    joint = JointEncoder(members)
+    assert joint.units.roi_membership.values.T.tolist() == [
+        [True, True, False, False, False, False],
+        [False, False, True, True, True, False],
+        [False, False, False, False, False, True],
+    ]
 
 
 def test_selection_keeps_order_and_drops_members_that_lose_all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -179,7 +180,33 @@ def test_decoding_threads_end_with_an_error(folder):
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError) as caught:
         encoder.encode(folder, device="cpu", batch_size=1, on_bad="skip")
-    assert caught.value.__traceback__ is not None  # which would keep them
+    assert_threads_end(before, caught.value)
+
+
+def test_decoding_threads_end_when_what_was_computed_cannot_be_written(folder, tmp_path, monkeypatch):
+    def fail(self, *args, **kwargs):
+        raise OutputError("no")
+
+    monkeypatch.setattr("braincodec.responses.writer.ResponseWriter.write", fail)
+    before = threading.active_count()
+    with pytest.raises(OutputError) as caught:
+        linear().encode_to(tmp_path / "r.zarr", folder, device="cpu", batch_size=1, on_bad="skip")
+    assert_threads_end(before, caught.value)
+
+
+def test_decoding_threads_end_with_an_interrupt_between_batches(folder, monkeypatch):
+    def interrupt(count):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "progress_bar", lambda *args, **kwargs: contextlib.nullcontext(interrupt))
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        linear().encode(folder, device="cpu", batch_size=1, on_bad="skip")
+    assert_threads_end(before, caught.value)
+
+
+def assert_threads_end(before: int, error: BaseException) -> None:
+    assert error.__traceback__ is not None  # which would keep them
     for _ in range(100):  # those that were decoding an image finish it
         if threading.active_count() <= before:
             break
@@ -208,6 +235,29 @@ def test_out_of_memory_halves_the_batch_and_loses_no_image(limit, batch_size, ki
         del encoder.readout
     assert responses.stimulus.values.tolist() == [str(n) for n in range(9)]
     assert np.allclose(responses.values, WANTED, atol=1e-5)
+
+
+def test_the_step_that_fitted_is_kept_for_the_batches_that_follow(monkeypatch):
+    monkeypatch.setattr(devices, "_release_cached_memory", lambda: None)
+    encoder, sizes = linear(), []
+    step = encoder.readout
+
+    def readout(shared):
+        sizes.append(len(shared))
+        if len(shared) > 2:
+            raise MemoryError
+        return step(shared)
+
+    encoder.readout = readout
+    encoder.encode(images(16, 24), device="cpu", batch_size=8)
+    assert sizes == [8, 4] + [2] * 8
+
+
+def test_precision_is_chosen_for_the_device_that_computes(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(devices, "fast_matmul", lambda device: chosen.append(device) or contextlib.nullcontext())
+    linear().encode(IMAGES, device="cpu")
+    assert {device.type for device in chosen} == {"cpu"}
 
 
 ENCODER = linear()

@@ -15,7 +15,7 @@ from braincodec import device as devices
 from braincodec.errors import InputValueError
 from braincodec.memory import free_main_memory
 from braincodec.progress import progress_bar
-from braincodec.stimuli import Batch, StimulusSet
+from braincodec.stimuli import BadStimulus, Batch, StimulusSet
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +32,11 @@ def encode(encoder: Encoder, stimuli: Any, *, progress: bool | None, **options: 
     values = np.empty(shape, np.float32)
     ids: list[str] = []
     bad: list[Any] = []
-    with contextlib.ExitStack() as stack:
-        advance = stack.enter_context(progress_bar("encode", len(stimuli), show=progress))
+    with (
+        progress_bar("encode", len(stimuli), show=progress) as advance,
         # closed here: an error's traceback would keep the generator, and its decoding threads, alive
-        batches = stack.enter_context(contextlib.closing(encode_batches(encoder, stimuli, **options)))
+        contextlib.closing(encode_batches(encoder, stimuli, **options)) as batches,
+    ):
         for batch, block in batches:
             values[len(ids) : len(ids) + len(block)] = block
             ids += list(batch.ids)
@@ -54,6 +55,7 @@ def encode_to(
     *,
     progress: bool | None,
     overwrite: bool,
+    on_skip: Callable[[BadStimulus], None] | None,
     **options: Any,
 ) -> Path:
     """See `Encoder.encode_to`."""
@@ -76,6 +78,8 @@ def encode_to(
             writer.write(block, batch.ids, batch.next_position, bad=batch.bad)
             advance(len(block) + len(batch.bad))
         writer.commit()
+        for item in writer.bad if on_skip else ():
+            on_skip(BadStimulus(**item))
     return Path(path)
 
 
