@@ -11,6 +11,7 @@ from typing import Any
 
 from braincodec.legacy.families import FAMILIES, Family
 from braincodec.legacy.metadata import published_metadata
+from braincodec.models.backboned import BackboneEncoder
 from braincodec.models.base import Encoder
 from braincodec.store import ModelEntry, Store, open_store
 from braincodec.store.legacy_store import LegacyStore
@@ -65,7 +66,10 @@ class Models:
         if key not in self._encoders:
             while len(self._encoders) >= ENCODERS_KEPT:
                 self._encoders.popitem(last=False)  # before the next is read, so that the peak stays low
-            self._encoders[key] = self.store.encoder(model, subject, list(roi) if isinstance(roi, tuple) else roi)
+            encoder = self.store.encoder(model, subject, list(roi) if isinstance(roi, tuple) else roi)
+            if isinstance(encoder, BackboneEncoder):
+                _ = encoder.extractor  # loads the network now, once for all selections made of this encoder
+            self._encoders[key] = encoder
         self._encoders.move_to_end(key)
         return self._encoders[key]
 

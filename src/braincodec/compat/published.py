@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +217,8 @@ class PublishedInterface:
             responses: Any = store.response_dataset(known.id, stimuli=imageset, subject=subject, roi=roi)
             if not return_metadata:
                 return responses
-            return responses, store.response_metadata(known.id, stimuli=imageset, subject=subject, roi=roi)
+            metadata = store.response_metadata(known.id, stimuli=imageset, subject=subject, roi=roi)
+            return responses, copy.deepcopy(metadata)  # what is read from files may not be changed
         responses = StoredResponses(store.responses(known.id, stimuli=imageset, subject=subject, roi=roi))
         return (responses, self._models.metadata(known.id, subject, roi)) if return_metadata else responses
 

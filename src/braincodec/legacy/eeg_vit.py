@@ -80,7 +80,8 @@ class ThingsEegViT(Family):
             content = self.read(WEIGHTS, berg[0], what)
             with content_of(f"{what} ({berg[0]})"):
                 return parameters(content["scaler_param"]), parameters(content["pca_param"]), content["reg_param"]
-        regression = self.read_first(WEIGHTS, subject_names("LinearRegression_param", subject, ".npy"), what)
+        old = subject_names("LinearRegression_param", subject, ".npy")
+        regression = self.read_first(WEIGHTS, [old[0], subject_names("weights", subject, ".npy")[1], old[1]], what)
         return parameters(self.read(WEIGHTS, SCALER, what)), parameters(self.read(WEIGHTS, PCA, what)), regression
 
     def _units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:

@@ -35,6 +35,7 @@ HOW_TO_GET = (
     "copy it from the published data set into the same place "
     "(of BERG it is the public bucket s3://brain-encoding-response-generator)"
 )
+SUBJECT = "_subject-"  # in BERG's names; NED's have "_sub-"
 # the occipital word form area has two names in published files
 OTHER_SPELLING = {"OWFA": "OVWFA", "OVWFA": "OWFA"}
 # shares of variance do not reach this, percentages of at least one unit do
@@ -178,11 +179,15 @@ class Family(abc.ABC):
         return read_legacy(self.folder.local(f"{self.place}/{part}/{name}", what, HOW_TO_GET))
 
     def read_first(self, part: str, names: list[str], what: str) -> Any:
-        """Read the first of several names that exists; the error shows the first."""
+        """Read the first of several names that exists; the error shows the one spelled as other files here."""
         for name in names:
             if self.folder.is_file(f"{self.place}/{part}/{name}"):
                 return self.read(part, name, what)
-        raise MissingFileError(self.folder.join(self.place, part, names[0]), what, HOW_TO_GET)
+        here = self.folder.names(f"{self.place}/{part}")
+        expected = names[0]
+        if any(SUBJECT in name for name in here):
+            expected = next((name for name in names if SUBJECT in name), expected)
+        raise MissingFileError(self.folder.join(self.place, part, expected), what, HOW_TO_GET)
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ class NsdFsaverageViT(Family):
         """The encoder of one subject: all vertices, or those of `roi`."""
         self.check(subject, roi)
         what = f"weights of {self._title(subject, None)}"
-        content = self.read_first(WEIGHTS, subject_names("weights", subject, ".npy"), what)
+        content = self.read_first(WEIGHTS, subject_names("weights", subject, ".npy")[::-1], what)  # only BERG has it
         with content_of(what):
             hemispheres = [parameters(content[f"{side}_reg_param"]) for side in HEMISPHERES]
             components = hemispheres[0]["coef_"].shape[1]
@@ -86,7 +86,7 @@ class NsdFsaverageViT(Family):
             return tuple(dict.fromkeys(str(roi) for region in regions for roi in region))
 
     def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
-        return subject_names("metadata", subject, ".npy")
+        return subject_names("metadata", subject, ".npy")[::-1]
 
     def _units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
         """Vertices of the left and then the right hemisphere, with overlapping regions."""
