@@ -37,7 +37,11 @@ def _scores(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
 
 def _splits(encoder: Encoder) -> dict[str, Any]:
     training = encoder.description.training
-    return {key: np.asarray(value) if value and isinstance(value[0], int) else value for key, value in training.items()}
+    return {key: np.asarray(value) if _is_numbers(value) else value for key, value in training.items()}
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, int) for item in value)
 
 
 def _as_counted(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
