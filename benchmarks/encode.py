@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import models
 import numpy as np
-import reference
 import torch
 
+import models
+import reference
 from braincodec.device import fast_matmul, keep_freed_memory
 from braincodec.models import JointEncoder
 from braincodec.stimuli import StimulusSet
@@ -183,9 +183,10 @@ def sharing(quick: bool) -> list[dict[str, object]]:
             for _ in stimuli.batches(16, transform=preprocess):
                 pass
 
+        ready = _resized(stimuli)
         for name, run in {
             "decode and resize only": decode,
-            "one model (500 voxels), images in memory": lambda ready=_resized(stimuli): members[0].encode(ready),
+            "one model (500 voxels), images in memory": lambda: members[0].encode(ready),
             "one model, JPEG files": lambda: members[0].encode(stimuli),
             "three models, JPEG files, one by one": lambda: [member.encode(stimuli) for member in members],
             "three models, JPEG files, together": lambda: JointEncoder(members).encode(stimuli),

@@ -29,7 +29,5 @@ def offline(monkeypatch, tmp_path):
     monkeypatch.setattr("socket.create_connection", refuse)
     monkeypatch.setattr("urllib.request.getproxies", dict)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    before = torch.hub.get_dir()
-    torch.hub.set_dir(str(tmp_path / "torch"))
-    yield tmp_path
-    torch.hub.set_dir(before)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "torch"))
+    return tmp_path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -23,9 +22,7 @@ from braincodec.cli.options import (
 from braincodec.cli.output import note, say, size
 
 if TYPE_CHECKING:
-    import xarray as xr
-
-    from braincodec.stimuli import StimulusSet
+    from braincodec.stimuli import BadStimulus, StimulusSet
 
 MOST_SKIPPED_SHOWN = 20
 
@@ -82,6 +79,7 @@ def encode(
     stimuli = StimulusSet.open(source, layout=layout, value_range=values, dataset=dataset)
     encoder = opened.encoder(model, subjects, rois)
     resumed = output.with_name(f".{output.name}.partial").exists()
+    skipped: list[BadStimulus] = []
     started = time.monotonic()
     encoder.encode_to(
         output,
@@ -92,26 +90,22 @@ def encode(
         progress=progress,
         on_bad="skip" if skip_bad else "raise",
         overwrite=overwrite,
+        on_skip=skipped.append,
     )
     seconds = time.monotonic() - started
     responses = open_responses(output)
-    _note_skipped(responses, stimuli)
+    _note_skipped(skipped, stimuli)
     shape = " x ".join(f"{responses.shape[n]:,} {name}" for n, name in enumerate(("stimuli", *encoder.response_dims)))
     words = "simulated responses" if encoder.description.simulated else "responses"
     rate = "an unfinished run was completed" if resumed else f"{len(stimuli) / max(seconds, 1e-9):,.1f} images/s"
     say(f"{output}: {words}, {shape}, {responses.dtype}, {size(responses.nbytes)}; {seconds:.1f} s, {rate}")
 
 
-def _note_skipped(responses: xr.DataArray, stimuli: StimulusSet) -> None:
-    count = len(stimuli) - responses.shape[0]
-    if not count:
+def _note_skipped(skipped: list[BadStimulus], stimuli: StimulusSet) -> None:
+    if not skipped:
         return
-    note(f"skipped {count:,} of {len(stimuli):,} images that cannot be read:")
-    reasons: dict[str, str] = json.loads(responses.attrs.get("skipped", "{}"))
-    # formats without attributes keep the ids of what is there; .npy keeps nothing but the values
-    present = {str(name) for name in responses["stimulus"].values}
-    names = [str(name) for name in stimuli.ids if str(name) not in present] if present & {*stimuli.ids} else []
-    for name in names[:MOST_SKIPPED_SHOWN]:
-        note(f"  {name}" + (f": {reasons[name]}" if name in reasons else ""))
-    if count > len(names[:MOST_SKIPPED_SHOWN]):
-        note(f"  {count - len(names[:MOST_SKIPPED_SHOWN]):,} are not named here; .zarr and .nc keep the whole list")
+    note(f"skipped {len(skipped):,} of {len(stimuli):,} images that cannot be read:")
+    for item in skipped[:MOST_SKIPPED_SHOWN]:
+        note(f"  {item.id}: {item.reason}")
+    if len(skipped) > MOST_SKIPPED_SHOWN:
+        note(f"  and {len(skipped) - MOST_SKIPPED_SHOWN:,} more; .zarr and .nc keep the whole list")

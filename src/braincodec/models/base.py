@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from braincodec.device import Device, Dtype
     from braincodec.features.backbone import Backbone
-    from braincodec.stimuli import StimulusSet
+    from braincodec.stimuli import BadStimulus, StimulusSet
 
 MODELS = Registry(
     "kind of model",
@@ -222,6 +222,7 @@ class Encoder(abc.ABC):
         progress: bool | None = None,
         on_bad: Literal["raise", "skip"] = "raise",
         overwrite: bool = False,
+        on_skip: Callable[[BadStimulus], None] | None = None,
     ) -> Path:
         """Responses to images, streamed to a file in bounded memory; an interrupted call resumes.
 
@@ -231,6 +232,8 @@ class Encoder(abc.ABC):
             The suffix decides the format: .zarr .nc .npy .npz .h5 .nii.gz.
         overwrite : bool
             Replace an existing file, and discard a partial one that was made by another plan.
+        on_skip : callable, optional
+            Called at the end with each image that was left out, those of an interrupted run included.
 
         Returns
         -------
@@ -253,6 +256,7 @@ class Encoder(abc.ABC):
             progress=progress,
             on_bad=on_bad,
             overwrite=overwrite,
+            on_skip=on_skip,
         )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

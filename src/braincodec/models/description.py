@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from braincodec.config import Config
-
-ResponseUnits = Literal["zscored_within_session", "noise_normalised", "original", "microvolt", "unknown"]
+from braincodec.responses.checks import ResponseUnits
 
 
 class ModelDescription(Config):

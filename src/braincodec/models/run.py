@@ -78,8 +78,9 @@ def encode_to(
             writer.write(block, batch.ids, batch.next_position, bad=batch.bad)
             advance(len(block) + len(batch.bad))
         writer.commit()
-        for item in writer.bad if on_skip else ():
-            on_skip(BadStimulus(**item))
+        if on_skip is not None:
+            for item in writer.bad:
+                on_skip(BadStimulus(**item))
     return Path(path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -13,7 +13,8 @@ from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 ROI_PREFIX = "roi_"
 ROI_MEMBERSHIP = "roi_membership"
 SPACES = ("volume", "fsaverage", "fsaverage5", "sensor")
-RESPONSE_UNITS = ("zscored_within_session", "original", "microvolt")
+ResponseUnits = Literal["zscored_within_session", "noise_normalised", "original", "microvolt", "unknown"]
+RESPONSE_UNITS = get_args(ResponseUnits)
 HEMISPHERES = ("left", "right")
 
 
