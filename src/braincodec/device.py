@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -109,6 +110,9 @@ def choose_batch_size(
     if requested == "auto":
         fitting = int(free_memory(device) * SHARE_OF_FREE_MEMORY / max(1, bytes_per_image))
         size = max(1, min(fitting, preferred, MOST_IMAGES_A_BATCH))
+        if images:
+            # 100 images in batches of at most 64 are two of 50: a small last batch costs more than its share
+            size = math.ceil(images / math.ceil(images / size))
     elif isinstance(requested, bool) or not isinstance(requested, Integral) or requested < 1:
         raise InputValueError(f"batch_size must be 'auto' or a positive whole number, got {requested!r}")
     else:
