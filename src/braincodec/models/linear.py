@@ -61,7 +61,7 @@ class LinearEncoder(BackboneEncoder):
 
     kind: ClassVar[str] = "linear"
     config_class = LinearConfig
-    preferred_batch_size = 64
+    preferred_batch_size = 48
 
     def __init__(
         self, config: Any, tensors: Any, units: Any, description: Any, backbone: Backbone | None = None

@@ -9,7 +9,7 @@ import math
 CHUNK_BYTES = 256 * 2**10
 CHUNK_STIMULI = 128
 # a shard is one file, and what is held in memory to write it
-SHARD_BYTES = 48 * 2**20
+SHARD_BYTES = 32 * 2**20
 SHARD_STIMULI = 16_384
 
 
@@ -19,7 +19,7 @@ def chunk_shape(row_shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     Examples
     --------
     >>> chunk_shape((7600,), 4), chunk_shape((327_684,), 4), chunk_shape((4, 17, 100), 4)
-    ((128, 512), (32, 2048), (128, 1, 5, 100))
+    ((128, 512), (16, 4096), (128, 1, 5, 100))
     """
     row_bytes = max(math.prod(row_shape) * itemsize, 1)
     stimuli = max(min(CHUNK_STIMULI, _power_of_two_below(SHARD_BYTES / row_bytes)), 1)
@@ -38,7 +38,7 @@ def shard_shape(row_shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     Examples
     --------
     >>> shard_shape((7600,), 4), shard_shape((327_684,), 4)
-    ((1024, 7680), (32, 329728))
+    ((1024, 7680), (16, 331776))
     """
     chunk = chunk_shape(row_shape, itemsize)
     padded = tuple(math.ceil(size / part) * part for size, part in zip(row_shape, chunk[1:], strict=True))
