@@ -21,22 +21,6 @@ MEGABYTE = 2**20
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A mounted file system of 3 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("this system has no mount command")
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.fixture
 def whole():
     """2 MB that do not compress."""
     values = np.random.default_rng(0).standard_normal((512, 1024)).astype(np.float32)

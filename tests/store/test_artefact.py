@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import numpy as np
 import pytest
@@ -155,22 +154,6 @@ def test_existing_artefact_is_kept_unless_overwriting_is_asked_for(saved):
     gabor_linear(3).save(saved, overwrite=True)
     assert Encoder.load(saved).response_shape == (3,)
     assert [item.name for item in saved.parent.iterdir()] == [saved.name]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A mounted file system of 3 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("this system has no mount command")
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("free", [0, 4096, 16_000, 60_000, 2 * 2**20])

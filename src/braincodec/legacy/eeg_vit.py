@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.features.preprocessing import TORCHVISION_IMAGENET
 from braincodec.legacy.families import WEIGHTS, Family, Files, content_of, subject_names, subjects_in
 from braincodec.legacy.keys import SENSOR_SCORES, newer_names
-from braincodec.legacy.reduction import CARD_NOTE, VIT_B_32, VIT_LAYERS, fold, parameters
+from braincodec.legacy.reduction import CARD_NOTE, VIT_FEATURES, VIT_LAYERS, fold, parameters
 from braincodec.legacy.tensors import tensor
-from braincodec.models.base import Encoder, ModelDescription
+from braincodec.models.base import Encoder
 from braincodec.models.linear import SENSOR_DIMS, LinearEncoder
 from braincodec.responses import build_sensor_units
 
@@ -28,6 +27,8 @@ class ThingsEegViT(Family):
     model = "eeg-things_eeg_2-vit_b_32"
     modality, dataset, name = "eeg", "things_eeg_2", "vit_b_32"
     kind = "linear"
+    response_units = "noise_normalised"
+    notes = CARD_NOTE
     licence = "CC-BY-4.0"
     citation = "Gifford et al. 2022 (THINGS-EEG2); Gifford 2024 (Neural Encoding Dataset)"
     published_subjects = tuple(range(1, 11))
@@ -54,20 +55,10 @@ class ThingsEegViT(Family):
         units = self.units_from(metadata, subject, None)
         with content_of(f"metadata of {self._title(subject, None)}"):
             training = _splits(metadata.get("encoding_models", {}))
-        features = {"backbone": VIT_B_32, "layers": VIT_LAYERS, "preprocessing": TORCHVISION_IMAGENET}
-        description = ModelDescription(
-            model=self.model,
-            modality=self.modality,
-            dataset=self.dataset,
-            subject=subject,
-            response_units="noise_normalised",
-            licence=self.licence,
-            citation=self.citation,
-            notes=CARD_NOTE,
-            training=training,
-        )
         with content_of(what):
-            return LinearEncoder({"features": features, "reductions": len(each)}, tensors, units, description)
+            return LinearEncoder(
+                {"features": VIT_FEATURES, "reductions": len(each)}, tensors, units, self.description(subject, training)
+            )
 
     def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
         return subject_names("metadata", subject, ".npy")

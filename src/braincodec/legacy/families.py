@@ -20,7 +20,9 @@ from braincodec.errors import (
     UnknownNameError,
 )
 from braincodec.legacy.read import read_legacy
+from braincodec.models.description import ModelDescription
 from braincodec.registry import Registry
+from braincodec.responses.checks import ResponseUnits
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -89,6 +91,8 @@ class Family(abc.ABC):
     citation: str
     published_subjects: tuple[int, ...]
     published_rois: tuple[str, ...] = ()
+    response_units: ResponseUnits
+    notes: str = ""
     # whether each region has a model of its own
     one_model_a_roi: bool = False
 
@@ -137,6 +141,21 @@ class Family(abc.ABC):
     def rois_of(self, subject: int) -> tuple[str, ...]:
         """Regions that can be asked for, of a subject whose weights are here."""
         return self.files.rois_of_subject[subject]
+
+    def description(self, subject: int, training: dict[str, Any], roi: str | None = None) -> ModelDescription:
+        """Who one trained model of the family is."""
+        return ModelDescription(
+            model=self.model,
+            modality=self.modality,
+            dataset=self.dataset,
+            subject=subject,
+            roi=roi,
+            response_units=self.response_units,
+            licence=self.licence,
+            citation=self.citation,
+            notes=self.notes,
+            training=training,
+        )
 
     def check(self, subject: int, roi: str | None) -> None:
         """Raise `UnknownNameError` for names never published."""

@@ -11,7 +11,7 @@ from braincodec.errors import DamagedFileError
 from braincodec.legacy.families import METADATA, WEIGHTS, Family, Files, as_shares, content_of, subject_names
 from braincodec.legacy.keys import VOLUME_SCORES, newer_names
 from braincodec.legacy.tensors import tensor
-from braincodec.models.base import Encoder, ModelDescription
+from braincodec.models.base import Encoder
 from braincodec.models.fwrf import FwRF
 from braincodec.responses import build_units
 
@@ -30,6 +30,7 @@ class NsdFwRF(Family):
     model = "fmri-nsd-fwrf"
     modality, dataset, name = "fmri", "nsd", "fwrf"
     kind = "fwrf"
+    response_units = "zscored_within_session"
     licence = "NSD terms of use"
     citation = "Allen et al. 2022 (NSD); Gifford 2024 (Neural Encoding Dataset)"
     published_subjects = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -63,19 +64,8 @@ class NsdFwRF(Family):
             tensors[f"part-{number}.mu"] = parts[-1][0]["mu"].clone()
         count = sum(len(readout["b"]) for _, readout in parts)
         units, training = self._units(subject, roi, count)
-        description = ModelDescription(
-            model=self.model,
-            modality=self.modality,
-            dataset=self.dataset,
-            subject=subject,
-            roi=roi,
-            response_units="zscored_within_session",
-            licence=self.licence,
-            citation=self.citation,
-            training=training,
-        )
         with content_of(f"weights of {self._title(subject, roi)}"):
-            return FwRF({"parts": len(parts)}, tensors, units, description)
+            return FwRF({"parts": len(parts)}, tensors, units, self.description(subject, training, roi))
 
     def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
         return subject_names("metadata", subject, f"_roi-{roi}.npy")

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.errors import UnknownNameError
-from braincodec.features.preprocessing import TORCHVISION_IMAGENET
 from braincodec.legacy.families import WEIGHTS, Family, Files, as_shares, content_of, subject_names, subjects_in
 from braincodec.legacy.keys import HEMISPHERES, SURFACE_SCORES, newer_names
-from braincodec.legacy.reduction import CARD_NOTE, VIT_B_32, VIT_LAYERS, fold, parameters
+from braincodec.legacy.reduction import CARD_NOTE, VIT_FEATURES, VIT_LAYERS, fold, parameters
 from braincodec.legacy.tensors import tensor
-from braincodec.models.base import Encoder, ModelDescription
+from braincodec.models.base import Encoder
 from braincodec.models.linear import LinearEncoder
 from braincodec.responses import build_units
 
@@ -29,6 +28,8 @@ class NsdFsaverageViT(Family):
     model = "fmri-nsd_fsaverage-vit_b_32"
     modality, dataset, name = "fmri", "nsd_fsaverage", "vit_b_32"
     kind = "linear"
+    response_units = "zscored_within_session"
+    notes = CARD_NOTE
     licence = "NSD terms of use"
     citation = "Allen et al. 2022 (NSD); Gifford 2025 (Brain Encoding Response Generator)"
     published_subjects = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -57,20 +58,8 @@ class NsdFsaverageViT(Family):
         splits = metadata.get("encoding_models", {})
         with content_of(f"metadata of {self._title(subject, None)}"):
             training = {key: np.asarray(splits[key]).astype(int).tolist() for key in SPLITS if key in splits}
-        features = {"backbone": VIT_B_32, "layers": VIT_LAYERS, "preprocessing": TORCHVISION_IMAGENET}
-        description = ModelDescription(
-            model=self.model,
-            modality=self.modality,
-            dataset=self.dataset,
-            subject=subject,
-            response_units="zscored_within_session",
-            licence=self.licence,
-            citation=self.citation,
-            notes=CARD_NOTE,
-            training=training,
-        )
         with content_of(what):
-            encoder = LinearEncoder({"features": features}, tensors, units, description)
+            encoder = LinearEncoder({"features": VIT_FEATURES}, tensors, units, self.description(subject, training))
         if roi is None:
             return encoder
         names = units["roi"].values.astype(str).tolist() if "roi" in units else []

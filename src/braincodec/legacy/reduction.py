@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.errors import InputValueError
+from braincodec.features import FeatureConfig
+from braincodec.features.preprocessing import TORCHVISION_IMAGENET
 from braincodec.legacy.inert import PickledRecord
 from braincodec.models.linear import REDUCTION
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 VIT_B_32 = "torchvision:vit_b_32@IMAGENET1K_V1"
 VIT_LAYERS = tuple(f"encoder.layers.encoder_layer_{number}" for number in range(12))
+VIT_FEATURES = FeatureConfig(backbone=VIT_B_32, layers=VIT_LAYERS, preprocessing=TORCHVISION_IMAGENET)
 FEATURES_A_LAYER = 50 * 768  # class token and 7 x 7 patches, 768 wide
 CARD_NOTE = (
     "Images go through torchvision's own transform on a tensor (shorter side to 256, central 224 x 224), as in the "

@@ -84,7 +84,8 @@ class NativeStore(Store):
             raise DamagedFileError(f"{path} is no artefact's config.json: {error}") from error
         return dict(config)
 
-    def _place(self, model: str, subject: int, roi: str | None) -> str:
+    def place(self, model: str, subject: int, roi: str | None = None) -> str:
+        """Name of an artefact's folder below the store."""
         entry = self.entry(model)
         if subject not in entry.rois_of_subject:
             raise UnknownNameError("subject", subject, entry.subjects, where=f"of {model} in {self.address}")
@@ -95,7 +96,7 @@ class NativeStore(Store):
         return found[key]
 
     def _load(self, entry: ModelEntry, subject: int, roi: str | None) -> Encoder:
-        place = self._place(entry.id, subject, roi)
+        place = self.place(entry.id, subject, roi)
         for name in (*FILES, CHECKSUMS):
             path = self.folder.local(f"{place}/{name}", "file of an artefact", "fetch or save the model again")
         return read_artefact(path.parent).encoder()

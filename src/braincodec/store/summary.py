@@ -27,11 +27,6 @@ SCALING = {
     "unknown": "not stated",
 }
 # published files do not say it; this is how their training data were prepared
-PUBLISHED_SCALING = {
-    "nsd": "zscored_within_session",
-    "nsd_fsaverage": "zscored_within_session",
-    "things_eeg_2": "noise_normalised",
-}
 
 
 def model_summary(store: Store, model: str) -> dict[str, Any]:
@@ -132,7 +127,7 @@ def _units(store: Store, entry: ModelEntry, subject: int, roi: str | None) -> xr
 
         from braincodec.artefact import UNITS
 
-        place = store._place(entry.id, subject, roi)
+        place = store.place(entry.id, subject, roi)
         with xr.open_dataset(store.folder.local(f"{place}/{UNITS}", "units of an artefact"), engine="h5netcdf") as file:
             return file.load()
     return store.encoder(entry.id, subject, roi).units
@@ -140,13 +135,13 @@ def _units(store: Store, entry: ModelEntry, subject: int, roi: str | None) -> xr
 
 def _response_units(store: Store, entry: ModelEntry) -> str:
     if isinstance(store, LegacyStore):
-        return PUBLISHED_SCALING.get(entry.dataset, "unknown")
+        return store.family(entry.id).response_units
     if isinstance(store, NativeStore):
         from braincodec.artefact import CONFIG
 
         subject = entry.subjects[0]
         rois = entry.rois_of_subject[subject]
-        place = store._place(entry.id, subject, rois[0] if entry.one_model_a_roi else None)
+        place = store.place(entry.id, subject, rois[0] if entry.one_model_a_roi else None)
         config = json.loads(store.folder.local(f"{place}/{CONFIG}", "settings of an artefact").read_text())
         return str(config["description"].get("response_units", "unknown"))
     return "unknown"
