@@ -26,7 +26,6 @@ SCALING = {
     "microvolt": "microvolts",
     "unknown": "not stated",
 }
-# published files do not say it; this is how their training data were prepared
 
 
 def model_summary(store: Store, model: str) -> dict[str, Any]:
