@@ -175,19 +175,18 @@ class Family(abc.ABC):
         return f"{self.model} subject {subject}" + (f", roi {roi}" if roi else "")
 
     def accuracy(self) -> float | None:
-        """Median over units of the best score that the first subject's metadata hold; None without metadata."""
+        """Median over units of the first subject's best score (over regions, of their medians); None if unknown."""
         subject = self.files.subjects[0]
-        known: list[np.ndarray] = []
+        known: list[float] = []
         for roi in self.files.rois_of_subject[subject] if self.one_model_a_roi else (None,):
             try:
                 units = self.units_from(self.metadata(subject, roi), subject, roi)
             except (MissingFileError, DamagedFileError):
                 continue  # asking for that model says what is wrong
             name = next((score for score in ACCURACY_SCORES if score in units), None)
-            if name is not None:
-                known.append(units[name].values.ravel())
-        values = np.concatenate(known) if known else np.empty(0)
-        return float(np.nanmedian(values)) if np.isfinite(values).any() else None
+            if name is not None and np.isfinite(units[name].values).any():
+                known.append(float(np.nanmedian(units[name].values)))
+        return float(np.median(known)) if known else None
 
     def weight_names(self) -> list[str]:
         """Names of the files in the folder of weights."""

@@ -35,7 +35,8 @@ class ModelEntry:
     one_model_a_roi : bool
         Whether each region has weights of its own (all regions together are then many models).
     accuracy : float or None
-        Median noise-normalised accuracy over units, where it is known without reading the weights.
+        Median noise-normalised accuracy (else correlation) over the first subject's units; where each region has a
+        model of its own, the median of the regions' medians. None where it would have to be fetched or is not known.
     """
 
     id: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import statistics
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from braincodec.artefact import CHECKSUMS, CONFIG, FILES, read_artefact
 from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
+from braincodec.folder import LocalFolder
 from braincodec.store.base import ModelEntry, Store
 
 if TYPE_CHECKING:
@@ -68,12 +70,21 @@ class NativeStore(Store):
             kind=first["kind"],
             rois_of_subject=rois,
             one_model_a_roi=split,
-            accuracy=about.get("accuracy"),
+            accuracy=self._accuracy(subjects[min(subjects)]),
             licence=about.get("licence", ""),
             citation=about.get("citation", ""),
             simulated=bool(about.get("simulated")),
             notes=about.get("notes", ""),
         )
+
+    def _accuracy(self, found: dict[str, str]) -> float | None:
+        """Of one subject: the median of its regions' medians."""
+        # reading the settings of every region at an address would fetch them
+        if len(found) > 1 and not isinstance(self.folder, LocalFolder):
+            return None
+        stated = [self._config(place)["description"].get("accuracy") for place in found.values()]
+        known = [value for value in stated if value is not None]
+        return statistics.median(known) if known else None
 
     def _config(self, place: str) -> dict[str, Any]:
         path = self.folder.local(f"{place}/{CONFIG}", "settings of an artefact")
