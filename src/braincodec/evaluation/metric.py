@@ -1,0 +1,61 @@
+"""What a metric is: a definition, and a pair of pure functions under an accumulator that merges exactly."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from braincodec.registry import Registry
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from braincodec.evaluation.definition import Definition
+
+ENCODING, DECODING = "braincodec.evaluation.encoding", "braincodec.evaluation.decoding"
+
+METRICS = Registry(
+    "metric",
+    entry_point_group="braincodec.metrics",
+    built_in={},
+)
+register_metric = METRICS.register
+
+
+class Metric(abc.ABC):
+    """Scores predictions batch by batch.
+
+    Batches may come in any number and from several workers: `update` adds one, `merge` adds what another worker saw,
+    and `compute` gives the value that one call with everything would have given.
+
+    Attributes
+    ----------
+    definition : Definition
+        What the number means; ``definition.of`` says which values `compute` gives: one for each unit, in the order of
+        units, one for each stimulus, in the order in which they were added, or one alone.
+    """
+
+    definition: ClassVar[Definition]
+
+    @abc.abstractmethod
+    def update(self, prediction: Any, truth: Any) -> Self:
+        """Add stimuli.
+
+        Parameters
+        ----------
+        prediction, truth : array
+            Encoding: responses (stimuli, units). Decoding: images (stimuli, height, width, 3), uint8, or features.
+
+        Raises
+        ------
+        InputValueError
+            When the shapes differ, or differ from those of earlier batches.
+        """
+
+    @abc.abstractmethod
+    def merge(self, other: Self) -> Self:
+        """Add everything that `other` saw, as if it had been given here after what was given here."""
+
+    @abc.abstractmethod
+    def compute(self) -> NDArray[Any]:
+        """The values, as `definition.of` says."""
