@@ -93,6 +93,19 @@ def test_parts_of_a_recording_come_in_the_order_of_the_split(parts):
         Recording(**parts).part("tset")
 
 
+def test_recording_under_another_split_keeps_everything_else(parts):
+    recording = Recording(**parts)
+    other = recording.with_split(Split(train=["b"], test=["a", "d"]))
+    assert other.part("test")[1].stimulus.values.tolist() == ["a", "d"]
+    assert other.responses is recording.responses
+    assert other.stimuli is recording.stimuli
+    assert recording.split == parts["split"]
+    with pytest.raises(InputValueError, match="1 test stimuli of the split have no response, the first is 'q'"):
+        recording.with_split(Split(test=["q"]))
+    with pytest.raises(InputTypeError, match="must be a Split, not dict"):
+        recording.with_split({"test": ["a"]})
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [

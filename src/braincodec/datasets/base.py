@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
@@ -225,6 +225,36 @@ class Recording:
         ids = list(self.split.ids(name))
         rows = {item: row for row, item in enumerate(self.responses["stimulus"].values.tolist())}
         return self.stimuli[ids], self.responses[[rows[item] for item in ids]]
+
+    def with_split(self, split: Split) -> Self:
+        """The same recording under another split; nothing is read or copied.
+
+        Parameters
+        ----------
+        split : Split
+            Its ids all have responses; it need not name all that have.
+
+        Raises
+        ------
+        InputTypeError
+            When `split` is no `Split`.
+        InputValueError
+            When an id of it has no response.
+
+        Examples
+        --------
+        >>> from braincodec.responses import build_responses, build_units
+        >>> from braincodec.stimuli import StimulusSet
+        >>> units = build_units(ijk=[[0, 0, 0]])
+        >>> stimuli = StimulusSet.open(np.zeros((3, 4, 4, 3), np.uint8), ids=["a", "b", "c"])
+        >>> responses = build_responses(np.zeros((3, 1)), ["a", "b", "c"], units)
+        >>> recording = Recording("example", "1", stimuli, responses, units, Split(train=["a", "b"], test=["c"]))
+        >>> recording.with_split(Split(train=["c"], test=["a"])).part("test")[0].ids.tolist()
+        ['a']
+        """
+        if not isinstance(split, Split):
+            raise InputTypeError(f"split must be a Split, not {type(split).__name__}")
+        return replace(self, split=split)
 
 
 class Dataset(ABC):
