@@ -1,0 +1,216 @@
+"""`Scores`: everything that was found out about one set of predictions."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from braincodec.errors import InputTypeError, InputValueError
+from braincodec.evaluation.scores import export, storage
+from braincodec.evaluation.scores.table import KEY, check_table, plain, readable_table
+
+if TYPE_CHECKING:
+    from braincodec.evaluation.scores.comparison import Comparison
+
+IMAGE_KEYS = ("ids", "truth", "prediction")
+
+
+@dataclass(repr=False, eq=False)
+class Scores:
+    """Scores of predictions against measurements: made by `braincodec.evaluate`, or read by `Scores.load`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row for each subject, region and metric; columns `TABLE_COLUMNS`. ``value`` is the summary that ``summary``
+        names, ``low`` and ``high`` its interval, ``floor`` what the better of two trivial predictors reaches,
+        ``ceiling`` what any model could reach, ``normalised`` the score in parts of its ceiling, ``n_excluded`` how
+        many of the region's units have no usable ceiling, or no score, and are left out of ``normalised``. The region
+        ``"all"`` is every unit. NaN where a quantity is not known or has no meaning.
+    units : xarray.Dataset, optional
+        For each unit its coordinates, scores, ``noise_ceiling`` (of the variance), ``p_value`` and ``q_value``. Units
+        of several subjects follow one another, told apart by ``subject``. EEG: dims (channel, time), and with several
+        subjects (subject, channel, time).
+    stimuli : xarray.Dataset, optional
+        For each stimulus its scores: dims (stimulus,), and (stimulus, subject) with several subjects.
+    replicates : DataArray, optional
+        Bootstrap replicates of ``table.value``: dims (row, draw).
+    curves : xarray.Dataset, optional
+        Over time: pairwise decoding and the like; dims as those of `units` for several subjects.
+    rdms : xarray.Dataset, optional
+        ``measured`` and ``predicted`` dissimilarities, dims ([subject,] roi, pair), pairs in the order of
+        `scipy.spatial.distance.pdist` over the coordinate ``stimulus``.
+    images : dict, optional
+        Decoding: ``ids``, and the small pictures ``truth`` and ``prediction``, uint8 (n, height, width, 3).
+    about : dict
+        What was scored, against what and how: JSON can hold it.
+    generalisation : DataFrame, optional
+        The model under several splits, to be shown beside the scores.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        When a part is not what it should be.
+
+    Examples
+    --------
+    >>> from braincodec.evaluation.scores.table import make_table
+    >>> row = {"subject": "1", "roi": "V1", "metric": "correlation", "summary": "median over units", "value": 0.4}
+    >>> scores = Scores(make_table([row]), about={"name": "my model"})
+    >>> scores.value("correlation", roi="V1")
+    0.4
+    """
+
+    table: pd.DataFrame
+    units: xr.Dataset = field(default_factory=xr.Dataset)
+    stimuli: xr.Dataset = field(default_factory=xr.Dataset)
+    replicates: xr.DataArray = field(default_factory=lambda: xr.DataArray(np.empty((0, 0)), dims=("row", "draw")))
+    curves: xr.Dataset = field(default_factory=xr.Dataset)
+    rdms: xr.Dataset = field(default_factory=xr.Dataset)
+    images: dict[str, np.ndarray] | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    generalisation: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        self.table = check_table(self.table)
+        for name in ("units", "stimuli", "curves", "rdms"):
+            if not isinstance(getattr(self, name), xr.Dataset):
+                raise InputTypeError(f"{name} must be an xarray.Dataset, not {type(getattr(self, name)).__name__}")
+        self.replicates = self.replicates.rename("replicates")
+        if self.replicates.dims != ("row", "draw"):
+            raise InputValueError(f"replicates need the dimensions (row, draw), not {self.replicates.dims}")
+        if self.replicates.sizes["draw"] and self.replicates.sizes["row"] != len(self.table):
+            raise InputValueError(
+                f"there are replicates of {self.replicates.sizes['row']} rows, but the table has {len(self.table)}"
+            )
+        if self.images is not None:
+            _check_images(self.images)
+        self.about = plain(self.about)
+
+    @property
+    def name(self) -> str:
+        """What the predictions are called."""
+        return str(self.about.get("name", "") or "predictions")
+
+    @property
+    def direction(self) -> str:
+        """``"encoding"`` or ``"decoding"``."""
+        return str(self.about.get("direction", "encoding"))
+
+    def value(self, metric: str, *, roi: str = "all", subject: object = None) -> float:
+        """One number of the table.
+
+        Raises
+        ------
+        InputValueError
+            When no row, or more than one subject's, is meant.
+        """
+        chosen = self.table[(self.table["metric"] == metric) & (self.table["roi"] == roi)]
+        if subject is not None:
+            chosen = chosen[chosen["subject"] == str(subject)]
+        if len(chosen) != 1:
+            known = ", ".join(f"{row.metric} of {row.roi}, subject {row.subject}" for row in self.table.itertuples())
+            raise InputValueError(f"{len(chosen)} rows are {metric} of {roi}, not one; the table has {known or 'none'}")
+        return float(chosen["value"].iloc[0])
+
+    # out of memory
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write everything to a folder: JSON, netCDF and images, no pickle; it appears whole or not at all."""
+        return storage.save(self, folder, overwrite=overwrite)
+
+    @staticmethod
+    def load(folder: str | Path) -> Scores:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        MissingFileError, DamagedFileError
+            When the folder or a file of it is absent, or is not what it should be.
+        """
+        return storage.load(folder)
+
+    def to_json(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
+        """The table and everything about it as strict JSON: what is not known is null.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Also write it there.
+        overwrite : bool
+
+        Returns
+        -------
+        str
+        """
+        return export.written(json.dumps(export.to_dict(self), indent=2, allow_nan=False) + "\n", path, overwrite)
+
+    def to_latex(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
+        """The table for a paper, in the style of the LaTeX package booktabs; parameters as of `to_json`."""
+        return export.written(export.to_latex(self), path, overwrite)
+
+    def to_html(self, path: str | Path, **options: Any) -> Path:
+        """Write the report, one self-contained HTML file; options are those of `braincodec.report.build_report`."""
+        from braincodec.report import build_report
+
+        return build_report(self, path, **options)
+
+    def compare(self, other: Scores) -> Comparison:
+        """How much better these predictions are than others of the same stimuli.
+
+        Bootstrap replicates are paired: both were drawn with the same seed over the same stimuli.
+
+        Parameters
+        ----------
+        other : Scores
+
+        Returns
+        -------
+        Comparison
+
+        Raises
+        ------
+        InputValueError
+            When the two cannot be paired, and why.
+        """
+        from braincodec.evaluation.scores.comparison import compare
+
+        return compare(self, other)
+
+    def __repr__(self) -> str:
+        shown = readable_table(self.table).to_string(index=False, max_rows=60)
+        return f"<Scores: {export.headline(self)}>\n{shown}"
+
+    def _repr_html_(self) -> str:
+        shown = readable_table(self.table).to_html(index=False, escape=True, border=0, max_rows=60)
+        return f"<p>{html.escape(export.headline(self))}</p>{shown}"
+
+
+def row_labels(table: pd.DataFrame) -> dict[str, tuple[str, np.ndarray]]:
+    """Coordinates over `row` that tell the replicates of one row from those of another."""
+    return {
+        name: ("row", plain_strings(table[name].to_numpy(object)) if len(table) else np.empty(0, str)) for name in KEY
+    }
+
+
+def _check_images(images: dict[str, np.ndarray]) -> None:
+    if not isinstance(images, dict) or set(images) != set(IMAGE_KEYS):
+        raise InputValueError(f"images need the keys {', '.join(IMAGE_KEYS)}, not {', '.join(map(str, images))}")
+    shape = np.shape(images["truth"])
+    for name in ("truth", "prediction"):
+        array = np.asarray(images[name])
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3:
+            raise InputValueError(
+                f"images[{name!r}] must be uint8 (n, height, width, 3), not {array.dtype} {array.shape}"
+            )
+    if np.shape(images["prediction"]) != shape or len(images["ids"]) != shape[0]:
+        raise InputValueError(
+            f"images have {len(images['ids'])} ids, truth {shape} and prediction {np.shape(images['prediction'])}"
+        )
