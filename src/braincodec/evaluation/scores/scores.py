@@ -195,9 +195,7 @@ class Scores:
 
 def row_labels(table: pd.DataFrame) -> dict[str, tuple[str, np.ndarray]]:
     """Coordinates over `row` that tell the replicates of one row from those of another."""
-    return {
-        name: ("row", plain_strings(table[name].to_numpy(object)) if len(table) else np.empty(0, str)) for name in KEY
-    }
+    return {name: ("row", np.asarray(table[name].tolist(), str)) for name in KEY}
 
 
 def _check_images(images: dict[str, np.ndarray]) -> None:
