@@ -17,11 +17,14 @@ _MODULE_OF_NAME = {
     "LinearEncoder": "braincodec.models.linear",
     "Preprocessing": "braincodec.features",
     "Recording": "braincodec.datasets",
+    "Scores": "braincodec.evaluation",
     "Split": "braincodec.datasets",
     "StimulusSet": "braincodec.stimuli",
     "Store": "braincodec.store",
     "build_responses": "braincodec.responses",
+    "evaluate": "braincodec.evaluation",
     "get_backbone": "braincodec.features",
+    "load_dataset": "braincodec.datasets",
     "open_responses": "braincodec.responses",
     "open_store": "braincodec.store",
     "read_artefact": "braincodec.artefact",
@@ -31,9 +34,11 @@ _MODULES = (
     "compat",
     "datasets",
     "errors",
+    "evaluation",
     "features",
     "legacy",
     "models",
+    "report",
     "responses",
     "simulate",
     "store",
@@ -42,7 +47,8 @@ _MODULES = (
 
 if TYPE_CHECKING:
     from braincodec.artefact import read_artefact
-    from braincodec.datasets import Dataset, Recording, Split
+    from braincodec.datasets import Dataset, Recording, Split, load_dataset
+    from braincodec.evaluation import Scores, evaluate
     from braincodec.features import Preprocessing, get_backbone
     from braincodec.models import Encoder, JointEncoder
     from braincodec.models.fwrf import FwRF
@@ -61,12 +67,15 @@ __all__ = [
     "LinearEncoder",
     "Preprocessing",
     "Recording",
+    "Scores",
     "Split",
     "StimulusSet",
     "Store",
     "__version__",
     "build_responses",
+    "evaluate",
     "get_backbone",
+    "load_dataset",
     "open_responses",
     "open_store",
     "read_artefact",

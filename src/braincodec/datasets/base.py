@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import xarray as xr
 
-from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
+from braincodec.datasets.catalogue import count_problems, describe_dataset, verify_dataset
+from braincodec.datasets.split import Split
+from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.registry import Registry
 from braincodec.responses.checks import check_units, refuse_duplicates
 
 if TYPE_CHECKING:
     from braincodec.stimuli import StimulusSet
 
-DATASETS = Registry("data set", "braincodec.datasets")
-
-# parts of a split may add up to one only as nearly as floats do
-FRACTION_TOLERANCE = 1e-9
+DATASETS = Registry(
+    "data set",
+    entry_point_group="braincodec.datasets",
+    built_in={
+        "digit69": "braincodec.datasets.digit69:Digit69",
+        "macaque_v4": "braincodec.datasets.macaque_v4:MacaqueV4",
+        "simulated": "braincodec.datasets.simulated:Simulated",
+    },
+)
 
 DatasetClass = TypeVar("DatasetClass", bound="type[Dataset]")
 
@@ -61,113 +69,6 @@ class Counts:
             value = getattr(self, field.name)
             if value is not None and value < 1:
                 raise InputValueError(f"{field.name} must be at least 1, not {value}")
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which stimuli train, validate and test a model: ids, disjoint, each once.
-
-    Parameters
-    ----------
-    train, validation, test : iterable of str
-
-    Raises
-    ------
-    InputValueError
-        When an id repeats, or is in two parts.
-
-    Examples
-    --------
-    >>> split = Split(train=["a", "b"], test=["c"])
-    >>> split.train, split.validation, len(split)
-    (('a', 'b'), (), 3)
-    >>> Split(train=["a"], test=["a"])
-    Traceback (most recent call last):
-    braincodec.errors.InputValueError: stimulus 'a' is both in train and in test
-    """
-
-    train: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
-
-    PARTS: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
-
-    def __post_init__(self) -> None:
-        part_of: dict[str, str] = {}
-        for part in self.PARTS:
-            given = getattr(self, part)
-            if isinstance(given, str):
-                raise InputTypeError(f"{part} must be a collection of ids, not the string {given!r}")
-            ids = tuple(str(item) for item in given)
-            refuse_duplicates(f"{part} stimulus", np.asarray(ids, str))
-            for item in ids:
-                if item in part_of:
-                    raise InputValueError(f"stimulus {item!r} is both in {part_of[item]} and in {part}")
-            part_of |= dict.fromkeys(ids, part)
-            object.__setattr__(self, part, ids)
-
-    @classmethod
-    def random(cls, ids: Iterable[object], seed: int, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)) -> Self:
-        """Shuffle and cut; the order inside each part is that of `ids`.
-
-        Parameters
-        ----------
-        ids : iterable of str
-        seed : int
-        fractions : (train, validation, test)
-            Not negative, at most one in sum; what is left over is in no part.
-
-        Examples
-        --------
-        >>> [len(part) for part in (Split.random(range(10), seed=0).train, Split.random(range(10), seed=0).test)]
-        [8, 1]
-        """
-        names = [str(item) for item in ids]
-        if len(fractions) != len(cls.PARTS) or min(fractions) < 0 or sum(fractions) > 1 + FRACTION_TOLERANCE:
-            raise InputValueError(f"fractions must be three, not negative and at most 1 in sum, not {fractions}")
-        refuse_duplicates("stimulus", np.asarray(names, str))
-        order = np.random.default_rng(seed).permutation(len(names))
-        ends = np.rint(np.cumsum(fractions) * len(names)).astype(int)
-        cuts = np.split(order, ends)[: len(cls.PARTS)]
-        return cls(*(tuple(names[position] for position in np.sort(cut)) for cut in cuts))
-
-    @classmethod
-    def from_dict(cls, parts: Mapping[str, Iterable[object]]) -> Self:
-        """The split that `to_dict` wrote; unknown parts are refused."""
-        for part in parts:
-            if part not in cls.PARTS:
-                raise UnknownNameError("part of a split", part, cls.PARTS)
-        return cls(**{part: tuple(str(item) for item in ids) for part, ids in parts.items()})
-
-    def to_dict(self) -> dict[str, list[str]]:
-        """Plain lists, ready for JSON.
-
-        Examples
-        --------
-        >>> Split(train=["a"]).to_dict()
-        {'train': ['a'], 'validation': [], 'test': []}
-        """
-        return {part: list(getattr(self, part)) for part in self.PARTS}
-
-    def ids(self, part: str) -> tuple[str, ...]:
-        """Stimulus ids of one part."""
-        if part not in self.PARTS:
-            raise UnknownNameError("part of a split", part, self.PARTS)
-        ids: tuple[str, ...] = getattr(self, part)
-        return ids
-
-    def check_against(self, stimulus_ids: Iterable[object]) -> None:
-        """Raise when an id of the split is none of `stimulus_ids`."""
-        known = {str(item) for item in stimulus_ids}
-        for part in self.PARTS:
-            missing = [item for item in self.ids(part) if item not in known]
-            if missing:
-                raise InputValueError(
-                    f"{len(missing)} {part} stimuli of the split have no response, the first is {missing[0]!r}"
-                )
-
-    def __len__(self) -> int:
-        return sum(len(self.ids(part)) for part in self.PARTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,9 +171,14 @@ class Dataset(ABC):
         Such as "fmri", "eeg", "spikes".
     species, licence, citation : str
     expected : mapping of subject to Counts
+    how_to_get : str
+        Where the files are to be had, and under which names.
+    split_origin : str
+        Whose split the recordings have: a published one, or one drawn here with a seed.
 
     Examples
     --------
+    >>> from braincodec.errors import UnknownNameError
     >>> class Nobody(Dataset):
     ...     modality, species, licence = "fmri", "human", "CC0"
     ...     citation, expected = "no one, never", {}
@@ -286,11 +192,13 @@ class Dataset(ABC):
     """
 
     name: ClassVar[str]
-    modality: ClassVar[str]
+    modality: str  # of the class, or chosen for one object
     species: ClassVar[str]
     licence: ClassVar[str]
     citation: ClassVar[str]
     expected: ClassVar[Mapping[str, Counts]]
+    how_to_get: ClassVar[str] = ""
+    split_origin: ClassVar[str] = ""
 
     FACTS: ClassVar[tuple[str, ...]] = ("modality", "species", "licence", "citation", "expected")
 
@@ -313,3 +221,49 @@ class Dataset(ABC):
         UnknownNameError
             When `name` is none of `subjects`.
         """
+
+    def files(self, name: str) -> list[Path]:
+        """Files that one subject's recording is read from; none where it is made in memory."""
+        return []
+
+    def info(self) -> str:
+        """What the data set is, whose, how much of it there is, and how to get it: a few lines of text.
+
+        Examples
+        --------
+        >>> from braincodec.datasets import load_dataset
+        >>> print(load_dataset("simulated").info().splitlines()[2].strip())
+        species     none (simulated)
+        """
+        return describe_dataset(self)
+
+    def verify(self, *, read_stimuli: bool = False) -> list[str]:
+        """Problems of what is on disk, one sentence each; an empty list when everything is as declared.
+
+        Parameters
+        ----------
+        read_stimuli : bool
+            Also decode every stimulus.
+
+        Examples
+        --------
+        >>> from braincodec.datasets import load_dataset
+        >>> load_dataset("simulated", n=10, repetitions=1, backbone="gabor:bank", calibration=8).verify()
+        []
+        """
+        return verify_dataset(self, read_stimuli=read_stimuli)
+
+    def checked(self, recording: Recording) -> Recording:
+        """The same recording, or an error when it differs from the counts declared in `expected`.
+
+        Raises
+        ------
+        DamagedFileError
+        """
+        problems = count_problems(recording, self.expected.get(recording.subject))
+        if problems:
+            files = ", ".join(str(path) for path in self.files(recording.subject))
+            raise DamagedFileError(
+                f"{self.name}, subject {recording.subject}: {'; '.join(problems)} (in {files or 'no file'})"
+            )
+        return recording

@@ -1,0 +1,74 @@
+"""A simulated data set says what its ceilings are, and they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from braincodec.datasets import load_dataset
+from braincodec.errors import InputValueError, UnknownNameError
+
+pytest.importorskip("nilearn")
+pytest.importorskip("skimage")
+SMALL = {"backbone": "gabor:bank", "calibration": 24}
+
+
+@pytest.fixture(scope="module")
+def fmri():
+    return load_dataset("simulated", n=80, repetitions=2, subjects=2, **SMALL)
+
+
+def test_recordings_have_what_was_asked_for(fmri):
+    recording = fmri.subject("2")
+    assert (recording.dataset, recording.subject) == ("simulated", "2")
+    assert recording.responses.dims == ("stimulus", "repetition", "unit")
+    assert recording.responses.shape[:2] == (80, 2)
+    assert [len(recording.split.ids(part)) for part in ("train", "validation", "test")] == [64, 8, 8]
+    assert recording.responses.attrs["simulated"] == 1
+
+
+def test_recordings_are_reproducible_and_subjects_differ(fmri):
+    again = load_dataset("simulated", n=80, repetitions=2, **SMALL).subject("1")
+    np.testing.assert_array_equal(again.responses, fmri.subject("1").responses)
+    assert not np.allclose(again.responses, fmri.subject("2").responses)
+
+
+def test_known_ceiling_is_the_share_of_variance_that_the_truth_explains(fmri):
+    recording = fmri.subject("1")
+    truth = fmri.ground_truth("1").encode(recording.stimuli, progress=False).values
+    explained = np.array(
+        [np.corrcoef(a, b)[0, 1] ** 2 for a, b in zip(truth.T, recording.responses.mean("repetition").T, strict=True)]
+    )
+    ceiling = recording.units["noise_ceiling"].values
+    np.testing.assert_array_equal(ceiling, recording.responses["noise_ceiling"])
+    assert abs(np.mean(explained - ceiling)) < 0.03
+    assert np.corrcoef(explained, ceiling)[0, 1] > 0.9
+    ncsnr = recording.units["ncsnr"].values
+    np.testing.assert_allclose(ceiling, ncsnr**2 / (ncsnr**2 + 1 / 2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("repetitions", [1, 4])
+def test_known_eeg_ceiling_follows_the_number_of_repetitions(repetitions):
+    pytest.importorskip("mne")
+    data = load_dataset("simulated", modality="eeg", n=80, repetitions=repetitions, **SMALL)
+    recording = data.subject("1")
+    assert data.modality == "eeg"
+    assert recording.responses.dims == ("stimulus", "repetition", "channel", "time")
+    signal = data.ground_truth("1").encode(recording.stimuli, progress=False)
+    mean_signal = signal.isel(repetition=slice(repetitions)).mean("repetition").values
+    measured = recording.responses.mean("repetition").values
+    share = mean_signal.var(0) / measured.var(0)
+    ceiling = recording.units["noise_ceiling"].values
+    high = ceiling > np.quantile(ceiling, 0.9)
+    assert np.median(share[high] / ceiling[high]) == pytest.approx(1, abs=0.25)
+
+
+def test_wrong_options_are_named(fmri):
+    with pytest.raises(UnknownNameError, match=r"unknown modality 'meg'.*fmri, eeg"):
+        load_dataset("simulated", modality="meg")
+    with pytest.raises(InputValueError, match="n must be at least 10, not 3"):
+        load_dataset("simulated", n=3)
+    with pytest.raises(UnknownNameError, match="unknown subject '3' of the simulated data set; available: 1, 2"):
+        fmri.subject("3")
+    with pytest.raises(InputValueError, match="gives 4 repetitions, not 5"):
+        load_dataset("simulated", modality="eeg", n=10, repetitions=5, **SMALL).subject("1")
