@@ -17,7 +17,18 @@ ENCODING, DECODING = "braincodec.evaluation.encoding", "braincodec.evaluation.de
 METRICS = Registry(
     "metric",
     entry_point_group="braincodec.metrics",
-    built_in={},
+    built_in={
+        "pixel_correlation": f"{DECODING}.pixels:PixelCorrelation",
+        "mse": f"{DECODING}.pixels:MeanSquaredError",
+        "psnr": f"{DECODING}.pixels:PeakSignalToNoise",
+        "snr": f"{DECODING}.pixels:SignalToNoise",
+        "ssim": f"{DECODING}.ssim:StructuralSimilarity",
+        "ssim_uniform7": f"{DECODING}.ssim:StructuralSimilarityUniform",
+        "two_way_pixels": f"{DECODING}.two_way_images:TwoWayPixels",
+        "two_way_mse": f"{DECODING}.two_way_images:TwoWayMeanSquaredError",
+        "two_way_snr": f"{DECODING}.two_way_images:TwoWaySignalToNoise",
+        "two_way_ssim": f"{DECODING}.two_way_images:TwoWayStructuralSimilarity",
+    },
 )
 register_metric = METRICS.register
 
