@@ -1,0 +1,1 @@
+"""Splits that test generalisation, and checks that a split does not leak."""
