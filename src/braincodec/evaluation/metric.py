@@ -18,6 +18,9 @@ METRICS = Registry(
     "metric",
     entry_point_group="braincodec.metrics",
     built_in={
+        "correlation": f"{ENCODING}.correlation:UnitCorrelation",
+        "r2_determination": f"{ENCODING}.r2:R2Determination",
+        "r2_correlation": f"{ENCODING}.r2:R2Correlation",
         "pixel_correlation": f"{DECODING}.pixels:PixelCorrelation",
         "mse": f"{DECODING}.pixels:MeanSquaredError",
         "psnr": f"{DECODING}.pixels:PeakSignalToNoise",
