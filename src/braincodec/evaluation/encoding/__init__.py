@@ -10,6 +10,7 @@ from braincodec.evaluation.encoding.correlation import (
     pearson_update,
 )
 from braincodec.evaluation.encoding.r2 import R2Correlation, R2Determination, r2_correlation, r2_determination
+from braincodec.evaluation.encoding.weighted import weighted_correlation, weighted_r2_determination
 
 __all__ = [
     "PearsonState",
@@ -23,4 +24,6 @@ __all__ = [
     "pearson_update",
     "r2_correlation",
     "r2_determination",
+    "weighted_correlation",
+    "weighted_r2_determination",
 ]
