@@ -44,6 +44,39 @@ def test_split_is_seeded_leaves_nothing_out_and_is_a_fifth_for_testing(v4_folder
     assert (len(splits[0].train), len(splits[0].validation), len(splits[0].test)) == (10, 0, 2)
 
 
+def test_near_copies_stay_on_one_side_of_the_split(v4_folder, small_v4, monkeypatch):
+    monkeypatch.setattr(small_v4, "near_copies", {SESSION: ((1, 9), (2, 12), (3, 500))})
+    sides = []
+    for seed in range(20):
+        test = small_v4(v4_folder, seed=seed).subject(SESSION).split.test
+        assert ("image0001.jpg" in test) == ("image0009.jpg" in test)
+        assert ("image0002.jpg" in test) == ("image0012.jpg" in test)
+        sides.append("image0009.jpg" in test)
+    assert 0 < sum(sides) < 20
+
+
+@pytest.mark.parametrize("session", sorted(MacaqueV4.expected))
+def test_split_of_real_sessions_does_not_leak(shared_data, session):
+    from braincodec.evaluation.splits.leakage import check_leakage
+
+    recording = load_dataset("macaque_v4", shared_data / "macaque_v4", seed=1).subject(session)
+    assert check_leakage(recording, progress=False).summary().startswith("None of")
+    assert 0.18 < len(recording.split.test) / len(recording.split) < 0.22
+
+
+def test_declared_near_copies_are_what_the_check_finds(shared_data):
+    from braincodec.evaluation.splits.leakage import check_leakage
+
+    for session, pairs in MacaqueV4.near_copies.items():
+        stimuli = load_dataset("macaque_v4", shared_data / "macaque_v4").subject(session).stimuli
+        first = [f"image{number:04d}.jpg" for number, _ in pairs]
+        others = [str(name) for name in stimuli.ids if name not in first]
+        found = check_leakage(stimuli, {"train": others, "test": first}, progress=False)
+        assert dict(zip(found.pairs["test"], found.pairs["train"], strict=True)) == {
+            f"image{a:04d}.jpg": f"image{b:04d}.jpg" for a, b in pairs
+        }
+
+
 def test_the_published_name_of_the_folder_of_averages_is_known(v4_folder, small_v4):
     (v4_folder / "responses").rename(v4_folder / "responses_repeat_averaged")
     assert small_v4(v4_folder).verify(read_stimuli=True) == []
