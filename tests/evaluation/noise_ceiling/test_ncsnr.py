@@ -3,13 +3,14 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.definition import UndefinedScoreWarning
 from braincodec.evaluation.noise_ceiling import mean_inverse_count, ncsnr, noise_ceiling_from_ncsnr
 
 
+@settings(deadline=None)
 @given(ratio=st.floats(0, 50), n=st.tuples(*[st.integers(0, 500)] * 3).filter(any))
 def test_ceiling_is_the_published_formula(ratio, n):
     n1, n2, n3 = n
@@ -18,6 +19,7 @@ def test_ceiling_is_the_published_formula(ratio, n):
     assert noise_ceiling_from_ncsnr(ratio, {1: n1, 2: n2, 3: n3}) == pytest.approx(expected, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(counts=st.lists(st.integers(1, 20), min_size=1, max_size=30))
 def test_counts_may_be_given_for_each_stimulus(counts):
     numbers = {k: counts.count(k) for k in set(counts)}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 
 from braincodec.errors import InputValueError
 from braincodec.evaluation.noise_ceiling import noise_ceiling_split_half, spearman_brown
@@ -13,17 +13,20 @@ from braincodec.evaluation.noise_ceiling import noise_ceiling_split_half, spearm
 shares = st.floats(0.05, 1)
 
 
+@settings(deadline=None)
 @given(r=st.floats(-0.9, 1))
 def test_equal_halves_give_the_textbook_formula(r):
     assert spearman_brown(r, 1 / 3, 1 / 3, 1 / 6) == pytest.approx(2 * r / (1 + r), rel=1e-9, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(r=st.floats(0.02, 0.999), a=shares, b=shares, t=shares)
 def test_any_parts_give_the_root_of_the_attenuation_equation(r, a, b, t):
     root = scipy.optimize.brentq(lambda x: (1 + a * x) * (1 + b * x) - 1 / r**2, 0, 1e7, xtol=1e-14)
     assert spearman_brown(r, a, b, t) == pytest.approx(1 / (1 + t * root), rel=1e-6)
 
 
+@settings(deadline=None)
 @given(r=st.floats(0.01, 0.99), p=st.floats(0.1, 0.9))
 def test_unequal_parts_of_the_same_repetitions_give_horsts_formula(r, p):
     q = 1 - p
@@ -31,6 +34,7 @@ def test_unequal_parts_of_the_same_repetitions_give_horsts_formula(r, p):
     assert spearman_brown(r, 1 / p, 1 / q, 1) == pytest.approx(horst, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(a=shares, b=shares, t=shares)
 def test_the_formula_is_smooth_through_zero(a, b, t):
     below, above = spearman_brown(-1e-6, a, b, t), spearman_brown(1e-6, a, b, t)
