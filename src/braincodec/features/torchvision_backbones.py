@@ -46,7 +46,7 @@ def load(name: str, weights: str | None) -> Backbone:
     seed = random_seed(weights)
     if seed is not None:
         source = f"random, seed {seed}"
-        module = with_seed(seed, lambda: models.get_model(name, weights=None, **_arguments(name)))
+        module = with_seed(seed, lambda: models.get_model(name, weights=None, **_arguments(name, published)))
     else:
         if is_weight_file(weights):
             source = str(weights)
@@ -54,7 +54,9 @@ def load(name: str, weights: str | None) -> Backbone:
         else:
             source = f"{published.name} ({published.url.rpartition('/')[2]})"
             state = _state_dict(published, f"weights {published.name} of torchvision:{name}")
-        module = build_with_weights(lambda: models.get_model(name, weights=None, **_arguments(name)), state, source)
+        module = build_with_weights(
+            lambda: models.get_model(name, weights=None, **_arguments(name, published)), state, source
+        )
     full_name = f"torchvision:{name}" + (f"@{weights}" if weights else "")
     return Backbone(full_name, module, _preprocessing(published), source)
 
@@ -68,9 +70,15 @@ def _published(models: Any, name: str, weights: str | None) -> Any:
     return members[weights]
 
 
-def _arguments(name: str) -> dict[str, Any]:
-    # these two start with a slow random draw that says so in a warning
-    return {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+def _arguments(name: str, published: Any) -> dict[str, Any]:
+    """What torchvision sets when it builds a network for published weights, and leaves out for none."""
+    if name in ("googlenet", "inception_v3"):
+        # their weights expect inputs of -1..1, which they make of the usual ones themselves;
+        # init_weights would start with a slow random draw that says so in a warning
+        return {"init_weights": False, "transform_input": True}
+    if name.startswith("vit_"):
+        return {"image_size": min(published.meta["min_size"])}  # some were trained on larger images
+    return {}
 
 
 def _state_dict(published: Any, what: str) -> dict[str, torch.Tensor]:
