@@ -24,6 +24,7 @@ BACKBONES = Registry(
         "timm": "braincodec.features.timm_backbones:load",
         "open_clip": "braincodec.features.open_clip_backbones:load",
         "efficientnet_lite": "braincodec.features.efficientnet_lite:load",
+        "swav": "braincodec.features.swav:load",
         "gabor": "braincodec.features.gabor:load",
         "module": "braincodec.features.imported_backbones:load",
     },
@@ -44,6 +45,7 @@ def get_backbone(
         - ``timm:vit_tiny_patch16_224.augreg_in21k``: any name of timm's
         - ``open_clip:ViT-B-32/laion2b_s34b_b79k``: the visual tower alone
         - ``efficientnet_lite:0``: its ImageNet weights come with the extra `offline`
+        - ``swav:resnet50``: trained without labels
         - ``gabor:bank``: contrast energies of a bank of Gabor filters, computed; no weights to fetch
         - ``package.module:attribute``: a callable without arguments that returns a ``torch.nn.Module``
           (or a `Backbone`)

@@ -5,13 +5,14 @@ from braincodec.evaluation.decoding.n_way import n_way_top_k, n_way_top_k_simula
 from braincodec.evaluation.decoding.pairwise import pairwise_mse, pairwise_snr, pairwise_ssim
 from braincodec.evaluation.decoding.pixels import mse, pixel_correlation, psnr, snr
 from braincodec.evaluation.decoding.retrieval import retrieval_top_k
-from braincodec.evaluation.decoding.similarity import correlation_matrix, cosine_similarity
+from braincodec.evaluation.decoding.similarity import correlation_distance, correlation_matrix, cosine_similarity
 from braincodec.evaluation.decoding.ssim import ssim
 from braincodec.evaluation.decoding.two_way import two_way_by_similarity, two_way_identification
 
 __all__ = [
     "ImagePairs",
     "check_images",
+    "correlation_distance",
     "correlation_matrix",
     "cosine_similarity",
     "match_size",

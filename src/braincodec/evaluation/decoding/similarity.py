@@ -1,14 +1,16 @@
-"""Similarity of the features of every prediction and every truth: one matrix product, over standardised tiles."""
+"""Similarity of features: of every prediction and every truth by one matrix product over tiles, or of each pair."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.errors import InputValueError
+from braincodec.evaluation.definition import UndefinedScoreWarning
 
 TILE_FEATURES = 8192  # copied at a time: two tiles of 1,000 stimuli take 64 MiB
 # similarities nearer than this many units of rounding count as equal
@@ -48,13 +50,8 @@ def correlation_matrix(prediction: Any, truth: Any) -> NDArray[np.float64]:
     >>> correlation_matrix([[0.0, 1.0, 2.0]], [[0.0, 2.0, 4.0], [3.0, 2.0, 1.0], [1.0, 1.0, 1.0]])
     array([[ 1., -1., nan]])
     """
-    a, b = _fitting(prediction, truth)
-    means = [a.means(), b.means()]
-    product, squares, dtype = _products(a, b, means)
-    for features, mean, square in zip((a, b), means, squares, strict=True):
-        rounding = CONSTANT_UNITS * np.finfo(dtype).eps * mean
-        square[square <= features.count * rounding**2] = np.nan
-    return _normalised(product, squares)
+    product, norms = _centred_products(*_fitting(prediction, truth), matrix_product)
+    return np.clip(product / norms[0][:, None] / norms[1], -1, 1)
 
 
 def cosine_similarity(prediction: Any, truth: Any) -> NDArray[np.float64]:
@@ -82,10 +79,78 @@ def cosine_similarity(prediction: Any, truth: Any) -> NDArray[np.float64]:
     a, b = _fitting(prediction, truth)
     for features in (a, b):
         features.means()  # refuses NaN and infinity
-    product, squares, _ = _products(a, b, None)
-    for square in squares:
-        square[square == 0] = np.nan
-    return _normalised(product, squares)
+    product, squares = _products(a, b, None, matrix_product)
+    norms = [np.sqrt(np.where(square > 0, square, np.nan)) for square in squares]
+    return np.clip(product / norms[0][:, None] / norms[1], -1, 1)
+
+
+def row_correlation(prediction: Any, truth: Any) -> NDArray[np.float64]:
+    """Pearson correlation of the features of each prediction with those of its own truth.
+
+    Parameters
+    ----------
+    prediction, truth : array, shape (stimuli, ...)
+
+    Returns
+    -------
+    array of float64, shape (stimuli,)
+        NaN where one of the two has no variance.
+
+    Raises
+    ------
+    InputValueError
+        When the shapes differ, or a feature is NaN or infinite.
+
+    Examples
+    --------
+    >>> row_correlation([[0.0, 1.0, 2.0], [1.0, 1.0, 1.0]], [[0.0, 2.0, 4.0], [3.0, 2.0, 1.0]])
+    array([ 1., nan])
+    """
+    a, b = _fitting(prediction, truth)
+    if a.stimuli != b.stimuli:
+        raise InputValueError(f"there are {a.stimuli} predictions and {b.stimuli} truths; they must be as many")
+    product, norms = _centred_products(a, b, lambda x, y: np.einsum("sf,sf->s", x, y))
+    return np.clip(product / norms[0] / norms[1], -1, 1)
+
+
+def correlation_distance(prediction: Any, truth: Any) -> NDArray[np.float64]:
+    """One minus the Pearson correlation of the features of each prediction and its truth.
+
+    Parameters
+    ----------
+    prediction, truth : array, shape (stimuli, ...)
+        Features, flattened here.
+
+    Returns
+    -------
+    array of float64, shape (stimuli,)
+        From 0 to 2. NaN, with one `UndefinedScoreWarning`, where features have no variance.
+
+    Raises
+    ------
+    InputValueError
+        When the shapes differ, or a feature is NaN or infinite.
+
+    Notes
+    -----
+    What MindEye (Scotti et al. 2023) and Brain-Diffuser (Ozcelik and VanRullen 2023) report for EfficientNet-B1 and
+    SwAV (``scipy.spatial.distance.correlation``).
+
+    Examples
+    --------
+    >>> correlation_distance([[1.0, 2.0, 3.0]], [[3.0, 2.0, 1.0]]).round(6)
+    array([2.])
+    """
+    distance = 1 - row_correlation(prediction, truth)
+    undefined = np.isnan(distance)
+    if undefined.any():
+        warnings.warn(
+            f"correlation distance of {undefined.sum()} of {len(distance)} images is NaN: their features have no "
+            "variance",
+            UndefinedScoreWarning,
+            stacklevel=2,
+        )
+    return distance
 
 
 def _fitting(prediction: Any, truth: Any) -> tuple[Features, Features]:
@@ -95,12 +160,29 @@ def _fitting(prediction: Any, truth: Any) -> tuple[Features, Features]:
     return a, b
 
 
+def _centred_products(
+    a: Features, b: Features, multiply: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Products of centred features, and their norms: NaN where what is left after centring is rounding."""
+    means = [a.means(), b.means()]
+    product, squares = _products(a, b, means, multiply)
+    eps = np.finfo(np.result_type(a.dtype, b.dtype)).eps
+    norms = [
+        np.sqrt(np.where(square > a.count * (CONSTANT_UNITS * eps * mean) ** 2, square, np.nan))
+        for mean, square in zip(means, squares, strict=True)
+    ]
+    return product, norms
+
+
 def _products(
-    a: Features, b: Features, means: list[NDArray[np.float64]] | None
-) -> tuple[NDArray[np.float64], list[NDArray[np.float64]], np.dtype[Any]]:
-    """Products of all pairs, and sums of squares of each, after subtracting the means."""
+    a: Features,
+    b: Features,
+    means: list[NDArray[np.float64]] | None,
+    multiply: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]],
+) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Products of features, and sums of squares of each stimulus, after subtracting the means where given."""
     dtype = np.result_type(a.dtype, b.dtype)
-    product = np.zeros((a.stimuli, b.stimuli))
+    product: Any = np.float64(0)
     squares = [np.zeros(a.stimuli), np.zeros(b.stimuli)]
     for start in range(0, a.count, TILE_FEATURES):
         columns = slice(start, min(start + TILE_FEATURES, a.count))
@@ -109,14 +191,8 @@ def _products(
             if means is not None:
                 tile -= means[number][:, None].astype(dtype)
             squares[number] += np.einsum("sf,sf->s", tile, tile)
-        product += matrix_product(*tiles)
-    return product, squares, dtype
-
-
-def _normalised(product: NDArray[np.float64], squares: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    product /= np.sqrt(squares[0])[:, None]
-    product /= np.sqrt(squares[1])
-    return np.clip(product, -1, 1, out=product)
+        product = product + multiply(*tiles)
+    return product, squares
 
 
 def rounding_of(*features: Any) -> float:
