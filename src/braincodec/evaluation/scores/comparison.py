@@ -11,6 +11,7 @@ import pandas as pd
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.scores.scores import Scores
 from braincodec.evaluation.scores.table import KEY, number
+from braincodec.evaluation.statistics import bootstrap_p_value, percentile_interval
 
 # of these settings both must be the same for replicates to be pairs
 PAIRED_SETTINGS = ("part", "draws", "seed")
@@ -73,7 +74,7 @@ def compare(first: Scores, second: Scores) -> Comparison:
         if other is None:
             continue
         replicates = first.replicates.values[position] - second.replicates.values[other]
-        low, high = _interval(replicates, level)
+        low, high = (float(end) for end in percentile_interval(replicates, level))
         rows.append(
             {
                 "subject": row.subject,
@@ -82,7 +83,7 @@ def compare(first: Scores, second: Scores) -> Comparison:
                 "difference": row.value - float(second.table["value"].iloc[other]),
                 "low": low,
                 "high": high,
-                "p_value": _two_sided(replicates),
+                "p_value": float(bootstrap_p_value(replicates)),
                 "n": int(row.n_stimuli),
             }
         )
@@ -107,20 +108,3 @@ def _check_paired(first: Scores, second: Scores) -> None:
                 f"the two scores are of different stimuli of subject {subject}, or of the same in another order; "
                 "evaluate both against the same recording and split"
             )
-
-
-def _interval(replicates: np.ndarray, level: float) -> tuple[float, float]:
-    known = replicates[np.isfinite(replicates)]
-    if not known.size or not np.isfinite(level):
-        return np.nan, np.nan
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _two_sided(replicates: np.ndarray) -> float:
-    """Twice the smaller part of replicates beyond no difference, the observed one counted in; at most 1."""
-    known = replicates[np.isfinite(replicates)]
-    if not known.size:
-        return np.nan
-    beyond = min((known <= 0).sum(), (known >= 0).sum())
-    return float(min(1.0, 2 * (beyond + 1) / (known.size + 1)))

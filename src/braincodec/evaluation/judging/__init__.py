@@ -1,0 +1,5 @@
+"""From a model or its predictions to `Scores`."""
+
+from braincodec.evaluation.judging.evaluate import evaluate
+
+__all__ = ["evaluate"]

@@ -1,0 +1,100 @@
+"""What a reader must know about scores: the model, the data, the split, how ceilings and floors came about."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from braincodec.datasets.base import DATASETS, Recording, Split
+from braincodec.evaluation.judging.opening import Given
+from braincodec.evaluation.judging.settings import Settings
+from braincodec.evaluation.judging.subject import SubjectScores
+from braincodec.responses.coordinates import package_version
+
+FACTS = ("modality", "species", "licence", "citation")
+
+
+def describe(
+    givens: Sequence[Given],
+    recordings: Sequence[Recording],
+    subjects: Sequence[SubjectScores],
+    settings: Settings,
+    leakage: dict[str, Any],
+    skipped: dict[str, str],
+) -> dict[str, Any]:
+    """What `Scores.about` holds; every value can be stored as JSON."""
+    given = givens[0]
+    notes = [note for subject in subjects for note in subject.notes]
+    if settings.part != "test":
+        notes.insert(0, f"scored on the {settings.part} stimuli, not on the test stimuli")
+    if settings.rescale:
+        notes.insert(0, "predictions were rescaled with the mean and deviation that they have over the judged stimuli")
+    if leakage.get("passed") is False:
+        notes.insert(0, str(leakage["summary"]))
+    ceilings = {subject.ceiling["method"]: subject.ceiling for subject in subjects}
+    return {
+        "name": given.name,
+        "direction": given.direction,
+        "model": _models(givens),
+        "dataset": _dataset(recordings),
+        "split": _split(recordings, settings.part),
+        "leakage": leakage,
+        "settings": settings.model_dump(mode="json") | {"direction": given.direction},
+        "noise_ceiling": {
+            "method": ", ".join(ceilings),
+            "words": "; ".join(dict.fromkeys(item["words"] for item in ceilings.values())),
+        },
+        "skipped": {**skipped, **{name: reason for subject in subjects for name, reason in subject.skipped.items()}},
+        "weights": {name: weights for subject in subjects for name, weights in subject.weights.items()},
+        "warnings": list(dict.fromkeys(notes)),
+        "rescale": settings.rescale,
+        "braincodec_version": package_version(),
+        "simulated": any(_simulated(recording) for recording in recordings),
+    }
+
+
+def _models(givens: Sequence[Given]) -> dict[str, Any]:
+    model: dict[str, Any] = dict(givens[0].model)
+    if len({given.model["id"] for given in givens}) > 1:
+        model["of_subjects"] = [given.model for given in givens]
+    return model
+
+
+def _dataset(recordings: Sequence[Recording]) -> dict[str, Any]:
+    first = recordings[0]
+    facts: dict[str, Any] = dict.fromkeys(FACTS, "")
+    facts["modality"] = str(first.units.attrs.get("modality", ""))
+    if first.dataset in DATASETS:
+        declared = DATASETS.get(first.dataset)
+        facts |= {fact: value for fact in FACTS if isinstance(value := getattr(declared, fact, ""), str) and value}
+    names = list(dict.fromkeys(recording.dataset for recording in recordings))
+    return {"name": ", ".join(names), "subjects": [recording.subject for recording in recordings], **facts}
+
+
+def _split(recordings: Sequence[Recording], part: str) -> dict[str, Any]:
+    """Counts of distinct stimuli over all subjects, each subject's own, and what its judged stimuli are, as a hash."""
+    counts = {
+        name: len({item for recording in recordings for item in recording.split.ids(name)}) for name in Split.PARTS
+    }
+    own = {
+        recording.subject: {name: len(recording.split.ids(name)) for name in Split.PARTS} for recording in recordings
+    }
+    sums = {recording.subject: ids_sum(recording.split.ids(part)) for recording in recordings}
+    return {"part": part, **counts, "of_subjects": own, "ids_sha256": sums}
+
+
+def ids_sum(ids: Sequence[str]) -> str:
+    """Hexadecimal SHA-256 of ids in their order.
+
+    Examples
+    --------
+    >>> ids_sum(["a", "b"]) == ids_sum(["b", "a"])
+    False
+    """
+    return hashlib.sha256("\0".join(ids).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _simulated(recording: Recording) -> bool:
+    stated = recording.units.attrs.get("simulated") or recording.responses.attrs.get("simulated")
+    return bool(stated) or recording.dataset == "simulated"
