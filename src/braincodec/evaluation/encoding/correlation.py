@@ -50,7 +50,7 @@ def correlation(prediction: ArrayLike, response: ArrayLike) -> NDArray[np.float6
     >>> correlation([[1.0, 1.0], [2.0, 0.0], [3.0, 2.0]], [[2.0, 0.0], [4.0, 1.0], [6.0, -1.0]])
     array([ 1., -1.])
     """
-    found = _correlation(moments_of(prediction, response))
+    found = correlation_of(moments_of(prediction, response))
     _warn(found)
     return found
 
@@ -135,7 +135,7 @@ def pearson_compute(state: PearsonState) -> NDArray[np.float64]:
     >>> pearson_compute(pearson_update(pearson_start(1), [[1.0], [2.0], [4.0]], [[3.0], [2.0], [0.0]]))
     array([-1.])
     """
-    found = _correlation(state)
+    found = correlation_of(state)
     _warn(found)
     return found
 
@@ -161,7 +161,14 @@ def _refuse_stray_nan(name: str, values: Floats, mean: NDArray[np.float64]) -> N
         check_finite(name, values)
 
 
-def _correlation(state: CoMoments) -> NDArray[np.float64]:
+def correlation_of(state: CoMoments) -> NDArray[np.float64]:
+    """Correlation of each unit, NaN where it is not defined, without a warning.
+
+    Examples
+    --------
+    >>> correlation_of(moments_of([[1.0, 0.0], [2.0, 0.0]], [[1.0, 0.0], [2.0, 1.0]]))
+    array([ 1., nan])
+    """
     varies = (state.prediction_squares > 0) & (state.response_squares > 0)
     scale = np.sqrt(state.prediction_squares) * np.sqrt(state.response_squares)
     found = np.full(state.units, np.nan)
@@ -180,9 +187,8 @@ class UnitMetric(Metric):
     def __init__(self) -> None:
         self.state: PearsonState | None = None
 
-    @staticmethod
     @abc.abstractmethod
-    def compute_from(state: CoMoments) -> NDArray[np.float64]:
+    def _score(self, state: CoMoments) -> NDArray[np.float64]:
         """The score of each unit, shape (units,); NaN and one warning where it is not defined."""
 
     def update(self, prediction: ArrayLike, truth: ArrayLike) -> Self:
@@ -201,7 +207,7 @@ class UnitMetric(Metric):
         """The score of each unit, shape (units,)."""
         if self.state is None:
             raise InputValueError("there is nothing to score yet: call update with predictions and responses first")
-        return self.compute_from(self.state)
+        return self._score(self.state)
 
 
 class UnitCorrelation(UnitMetric):
@@ -227,4 +233,6 @@ class UnitCorrelation(UnitMetric):
         better="higher",
         source="Pearson 1895, Proceedings of the Royal Society of London 58",
     )
-    compute_from = staticmethod(pearson_compute)
+
+    def _score(self, state: CoMoments) -> NDArray[np.float64]:
+        return pearson_compute(state)

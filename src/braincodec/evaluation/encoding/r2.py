@@ -124,7 +124,9 @@ class R2Determination(UnitMetric):
         better="higher",
         source="Wright 1921, Journal of Agricultural Research 20; as sklearn.metrics.r2_score",
     )
-    compute_from = staticmethod(determination_of)
+
+    def _score(self, state: CoMoments) -> NDArray[np.float64]:
+        return determination_of(state)
 
 
 class R2Correlation(UnitMetric):
@@ -148,4 +150,6 @@ class R2Correlation(UnitMetric):
         better="higher",
         source="Gifford et al. 2023, The Algonauts Project 2023 Challenge; Brain Encoding Response Generator",
     )
-    compute_from = staticmethod(squared_correlation_of)
+
+    def _score(self, state: CoMoments) -> NDArray[np.float64]:
+        return squared_correlation_of(state)
