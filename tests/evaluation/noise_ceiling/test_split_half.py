@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import scipy.stats
 from hypothesis import given, settings
 
 from braincodec.errors import InputValueError
-from braincodec.evaluation.noise_ceiling import noise_ceiling_split_half, spearman_brown
+from braincodec.evaluation.definition import UndefinedScoreWarning
+from braincodec.evaluation.noise_ceiling import halves, noise_ceiling_split_half, spearman_brown
 
 shares = st.floats(0.05, 1)
 
@@ -66,3 +69,26 @@ def test_seed_decides_the_halves(repeated):
 def test_no_draws_are_refused(repeated):
     with pytest.raises(InputValueError, match="draws must be at least 1"):
         noise_ceiling_split_half(repeated(0, 2, np.array([0.5])), draws=0)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_products_of_repetitions_give_what_half_means_give(repeated, monkeypatch, ragged):
+    counts = np.random.default_rng(0).integers(1, 7, 50) if ragged else 5
+    responses = repeated(2, counts, np.linspace(0.1, 0.9, 9), stimuli=50) + 100
+    by_products = noise_ceiling_split_half(responses, draws=20, clip=False)
+    monkeypatch.setattr(halves, "MOST_REPETITIONS_FOR_PRODUCTS", 0)
+    np.testing.assert_allclose(noise_ceiling_split_half(responses, draws=20, clip=False), by_products, rtol=1e-8)
+
+
+@pytest.mark.parametrize("repetitions_for_products", [0, 6])
+def test_draws_with_a_constant_half_are_left_out(monkeypatch, repetitions_for_products):
+    monkeypatch.setattr(halves, "MOST_REPETITIONS_FOR_PRODUCTS", repetitions_for_products)
+    sparse = np.zeros((6, 4, 2))
+    sparse[0, 0], sparse[1, :2] = 0.1, 0.3  # one spike, and a stimulus with two
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(noise_ceiling_split_half(sparse, draws=50)).all()
+    only_one = np.zeros((6, 4, 1))
+    only_one[0, 0] = 0.1
+    with pytest.warns(UndefinedScoreWarning):
+        assert np.isnan(noise_ceiling_split_half(only_one, draws=50)).all()

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from braincodec.evaluation.checks import TILE_BYTES
 from braincodec.evaluation.noise_ceiling.bias import without_bias
-from braincodec.evaluation.noise_ceiling.halves import RandomSplits, correlations
+from braincodec.evaluation.noise_ceiling.halves import RandomSplits
 from braincodec.evaluation.noise_ceiling.repetitions import RepeatedTile, over_units, repeated_shape
 
 Floats = NDArray[np.float64]
@@ -97,7 +97,8 @@ def noise_ceiling_split_half(
     over draws is freed of the bias of a variance ratio, as in `noise_ceiling_variance_components`: for equal halves,
     the estimate of one draw is one minus the ratio of the variances of (first - second) / 2 and (first + second) / 2,
     which are independent. Stimuli seen once tell nothing about noise, but count in the mean of 1 / repetitions that
-    the estimate is stepped up to, because they are part of the target.
+    the estimate is stepped up to, because they are part of the target. Draws in which a half does not vary are
+    left out.
 
     Source: Spearman 1910; Brown 1910; Horst 1951.
 
@@ -129,12 +130,13 @@ def _same_counts(
 ) -> Floats:
     repeated = counts[counts > 1]
     repeated_share, share = (1 / repeated).mean(), (1 / counts[counts > 0]).mean()
-    total = np.zeros(len(units))
-    for halves in splits.halves(tile, units, counts, tile_bytes):
-        r = correlations(halves.first, halves.second)  # (draws, units)
-        shares = [(1 / size).mean(axis=0)[:, None] for size in (halves.first_size, halves.second_size)]
-        total += spearman_brown(r, shares[0], shares[1], repeated_share).sum(axis=0)
-    ceiling = without_bias(total / splits.draws, repeated[:, None])
+    total, defined = np.zeros(len(units)), np.zeros(len(units), np.int64)
+    for r, first_share, second_share in splits.correlations(tile, units, counts, tile_bytes):
+        stepped_up = spearman_brown(r, first_share, second_share, repeated_share)  # (draws, units)
+        # sparse responses may leave a half without any variance: such a draw says nothing
+        total += np.nansum(stepped_up, axis=0)
+        defined += (~np.isnan(stepped_up)).sum(axis=0)
+    ceiling = without_bias(total / defined, repeated[:, None])
     # from the repeated stimuli's target to that of all stimuli
     adjusted: Floats = ceiling / (ceiling + share / repeated_share * (1 - ceiling))
     return adjusted
