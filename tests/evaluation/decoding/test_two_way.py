@@ -13,6 +13,7 @@ from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.evaluation.decoding import (
     correlation_matrix,
     pairwise_mse,
+    pairwise_ssim,
     similarity,
     ssim,
     two_way_by_similarity,
@@ -184,3 +185,17 @@ def test_similarities_of_images_are_compared_as_their_functions_say(photographs)
     errors = pairwise_mse(prediction, truth)
     found = TwoWayMeanSquaredError().update(prediction, truth).compute()
     np.testing.assert_array_equal(found, two_way_by_similarity(-errors))
+
+
+def test_two_way_ssim_takes_either_window_and_says_which(photographs):
+    truth = photographs[:, ::4, ::4]
+    prediction = np.roll(truth, 2, axis=1)
+    metric = TwoWayStructuralSimilarity(window="uniform7")
+    assert "flat 7 x 7 window" in metric.definition.text
+    assert "Gaussian window" in TwoWayStructuralSimilarity().definition.text
+    expected = two_way_by_similarity(pairwise_ssim(prediction, truth, "uniform7"), tolerance=1e-6)
+    np.testing.assert_array_equal(metric.update(prediction, truth).compute(), expected)
+    with pytest.raises(InputValueError, match="do not mix"):
+        metric.merge(TwoWayStructuralSimilarity())
+    with pytest.raises(UnknownNameError, match="gaussian, uniform7"):
+        TwoWayStructuralSimilarity(window="flat")

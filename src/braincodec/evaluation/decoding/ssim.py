@@ -32,6 +32,8 @@ class SlidingWindow:
         Colours are joined to luminance first; otherwise they are scored apart and averaged.
     weights : array of float64, shape (side,)
         Of the pixels along one axis; they sum to 1.
+    flat : bool
+        All of them are equal.
     covariance_factor : float
         1, or count / (count - 1) for sample variances and covariances.
     """
@@ -39,12 +41,16 @@ class SlidingWindow:
     side: int
     grey: bool
     weights: NDArray[np.float64]
+    flat: bool
     covariance_factor: float
 
     def mean(self, images: NDArray[np.float64]) -> NDArray[np.float64]:
         """Local means of images (n, height, width, channels) where the window lies within the image."""
         for axis in SPACE:
-            images = ndimage.correlate1d(images, self.weights, axis=axis, mode="reflect")
+            if self.flat:  # running sums: half the time
+                images = ndimage.uniform_filter1d(images, self.side, axis=axis)
+            else:
+                images = ndimage.correlate1d(images, self.weights, axis=axis)
         edge = self.side // 2
         return images[:, edge:-edge, edge:-edge]
 
@@ -56,8 +62,8 @@ def _gaussian_weights(sigma: float, radius: int) -> NDArray[np.float64]:
 
 # the radius 5 is 3.5 standard deviations of 1.5 pixels, as scikit-image cuts it
 WINDOWS: dict[str, SlidingWindow] = {
-    "gaussian": SlidingWindow(11, True, _gaussian_weights(1.5, 5), 1.0),
-    "uniform7": SlidingWindow(7, False, np.full(7, 1 / 7), 49 / 48),
+    "gaussian": SlidingWindow(11, True, _gaussian_weights(1.5, 5), False, 1.0),
+    "uniform7": SlidingWindow(7, False, np.full(7, 1 / 7), True, 49 / 48),
 }
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
+from braincodec.errors import InputValueError
 from braincodec.evaluation.decoding.image_metric import TwoWayMetric
 from braincodec.evaluation.decoding.pairwise import pairwise_mse, pairwise_snr, pairwise_ssim
 from braincodec.evaluation.decoding.similarity import correlation_matrix, rounding_of
+from braincodec.evaluation.decoding.ssim import Window, sliding_window
+from braincodec.evaluation.decoding.two_way import Anchor
 from braincodec.evaluation.definition import Definition
 
 # of float32 similarities averaged over windows
@@ -101,9 +107,20 @@ class TwoWaySignalToNoise(TwoWayMetric):
 
 
 class TwoWayStructuralSimilarity(TwoWayMetric):
-    """Two-way identification by `ssim` in its Gaussian variant.
+    """Two-way identification by `ssim`.
 
     The time grows with the square of the number of images: minutes for 1,000 of 256 x 256 pixels.
+
+    Parameters
+    ----------
+    anchor : {"prediction", "truth"}
+    window : {"gaussian", "uniform7"}
+        See `ssim`; MinD-Vis and LEA take the flat window.
+
+    Attributes
+    ----------
+    definition : Definition
+        With the window in use.
 
     Examples
     --------
@@ -121,6 +138,20 @@ class TwoWayStructuralSimilarity(TwoWayMetric):
     )
     tolerance = SSIM_TOLERANCE
 
+    def __init__(self, anchor: Anchor = "prediction", window: Window = "gaussian") -> None:
+        super().__init__(anchor)
+        sliding_window(window)  # refuses unknown ones
+        self.window = window
+        if window == "uniform7":
+            shared = type(self).definition
+            vars(self)["definition"] = replace(shared, text=shared.text.replace("Gaussian window", "flat 7 x 7 window"))
+
+    def merge(self, other: Self) -> Self:
+        """Add the images that `other` saw after those seen here."""
+        if isinstance(other, TwoWayStructuralSimilarity) and other.window != self.window:
+            raise InputValueError(f"windows {self.window!r} and {other.window!r} do not mix")
+        return super().merge(other)
+
     def similarity(self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Structural similarity of every predicted image and every true one."""
-        return pairwise_ssim(prediction, truth)
+        return pairwise_ssim(prediction, truth, self.window)
