@@ -55,7 +55,7 @@ def noise_ceiling_from_ncsnr(ncsnr: ArrayLike, counts: Mapping[int, int] | Array
     if (ratio < 0).any():
         raise InputValueError(f"ncsnr must not be negative; the smallest is {np.nanmin(ratio)}")
     share = mean_inverse_count(counts)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         ceiling: Floats = np.asarray(1 / (1 + share / ratio**2))  # no signal gives 1 / infinity
     return ceiling
 
