@@ -11,7 +11,7 @@ import pytest
 
 from braincodec.datasets import load_dataset
 from braincodec.datasets.macaque_v4 import MacaqueV4
-from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
+from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, UnknownNameError
 
 SESSION = "210325"
 
@@ -53,6 +53,25 @@ def test_near_copies_stay_on_one_side_of_the_split(v4_folder, small_v4, monkeypa
         assert ("image0002.jpg" in test) == ("image0012.jpg" in test)
         sides.append("image0009.jpg" in test)
     assert 0 < sum(sides) < 20
+    groups = small_v4(v4_folder).subject(SESSION).responses["group"]
+    assert groups.sel(stimulus="image0009.jpg") == groups.sel(stimulus="image0001.jpg")
+    assert len(set(groups.values)) == 10
+
+
+@pytest.mark.parametrize("folds", [2, 5, 10])
+def test_cross_validation_tests_every_image_once_together_with_its_copies(v4_folder, small_v4, monkeypatch, folds):
+    monkeypatch.setattr(small_v4, "near_copies", {SESSION: ((1, 9), (2, 12))})
+    data = small_v4(v4_folder)
+    splits = data.cross_validation(SESSION, folds, seed=1)
+    assert splits == data.cross_validation(SESSION, folds, seed=1)
+    assert splits != data.cross_validation(SESSION, folds, seed=2)
+    assert sorted(name for split in splits for name in split.test) == data.subject(SESSION).stimuli.ids.tolist()
+    for split in splits:
+        assert len(split) == 12
+        assert len({"image0001.jpg", "image0009.jpg"} & set(split.test)) != 1
+        assert len({"image0002.jpg", "image0012.jpg"} & set(split.test)) != 1
+    with pytest.raises(InputValueError, match="folds must be from 2 to 10, not 11"):
+        data.cross_validation(SESSION, 11)
 
 
 @pytest.mark.parametrize("session", sorted(MacaqueV4.expected))

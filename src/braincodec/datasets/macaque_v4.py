@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from braincodec.datasets.base import Counts, Dataset, Recording, Split, register_dataset
 from braincodec.datasets.reading import read_npy
-from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
+from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.responses import build_responses, build_units
 from braincodec.stimuli import StimulusSet
 
@@ -99,7 +99,8 @@ class MacaqueV4(Dataset):
         Returns
         -------
         Recording
-            Spike counts in the file's precision; NaN where a stimulus has fewer repetitions than another.
+            Spike counts in the file's precision; NaN where a stimulus has fewer repetitions than another. The
+            coordinate `group` (stimulus) is equal for images that are near copies.
 
         Raises
         ------
@@ -130,19 +131,62 @@ class MacaqueV4(Dataset):
             quantity="spikes in 100 ms",
             animal=self.animals.get(name),
         )
-        responses = build_responses(values, stimuli.ids, units)
-        split = self._split(name, [str(item) for item in stimuli.ids])
+        ids = [str(item) for item in stimuli.ids]
+        first_of = self._first_of(name, ids)
+        groups = np.array([first_of.get(item, item) for item in ids])
+        responses = build_responses(values, ids, units).assign_coords(group=("stimulus", groups))
+        split = self._split(name, ids)
         return self.checked(Recording(self.name, name, stimuli, responses, units, split))
 
+    def cross_validation(self, name: str, folds: int = 5, seed: int = 0) -> list[Split]:
+        """Splits of one session in which every image is tested once, together with its near copies.
+
+        Parameters
+        ----------
+        name : str
+        folds : int
+            From 2 to the number of images.
+        seed : int
+
+        Returns
+        -------
+        list of Split
+            For `Recording.with_split`.
+
+        Raises
+        ------
+        InputValueError
+        """
+        self._check_name(name)
+        ids = [str(item) for item in StimulusSet.open(self._images(name)).ids]
+        first_of = self._first_of(name, ids)
+        firsts = [item for item in ids if item not in first_of]
+        if not 2 <= folds <= len(firsts):
+            raise InputValueError(f"folds must be from 2 to {len(firsts)}, not {folds}")
+        fold = {firsts[place]: turn % folds for turn, place in enumerate(_shuffled(len(firsts), seed))}
+        of_id = {item: fold[first_of.get(item, item)] for item in ids}
+        return [
+            Split(
+                train=tuple(item for item in ids if of_id[item] != number),
+                test=tuple(item for item in ids if of_id[item] == number),
+            )
+            for number in range(folds)
+        ]
+
     def _split(self, name: str, ids: list[str]) -> Split:
-        pairs = [tuple(f"image{number:04d}.jpg" for number in pair) for pair in self.near_copies.get(name, ())]
-        first_of = {second: first for first, second in pairs if first in ids}
+        first_of = self._first_of(name, ids)
         drawn = Split.random([item for item in ids if item not in first_of], self.seed, (1 - TEST_SHARE, 0, TEST_SHARE))
         test = set(drawn.test)
         return Split(
             train=tuple(item for item in ids if first_of.get(item, item) not in test),
             test=tuple(item for item in ids if first_of.get(item, item) in test),
         )
+
+    def _first_of(self, name: str, ids: list[str]) -> dict[str, str]:
+        """The image that decides where a near copy of it goes."""
+        pairs = [tuple(f"image{number:04d}.jpg" for number in pair) for pair in self.near_copies.get(name, ())]
+        known = set(ids)
+        return {second: first for first, second in pairs if {first, second} <= known}
 
     def _check_name(self, name: str) -> None:
         if name not in self.subjects():
@@ -156,6 +200,11 @@ class MacaqueV4(Dataset):
     def _averaged(self, name: str) -> Path:
         places = [self.root / folder / f"responses_{name}.npy" for folder in AVERAGED]
         return next((place for place in places if place.is_file()), places[0])
+
+
+def _shuffled(count: int, seed: int) -> list[int]:
+    order: list[int] = np.random.default_rng(seed).permutation(count).tolist()
+    return order
 
 
 def _check_counts(averaged: NDArray[np.generic], path: Path) -> None:
