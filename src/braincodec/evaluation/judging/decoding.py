@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 
 from braincodec.errors import InputValueError, MissingExtraError, MissingFileError, UnreachableError
 from braincodec.evaluation.decoding.images import match_size
-from braincodec.evaluation.decoding.similarity import correlation_matrix
-from braincodec.evaluation.definition import UndefinedScoreWarning
-from braincodec.evaluation.judging.choose import definition_of
-from braincodec.evaluation.judging.null import derangements, identification_rates, mean_of_others, shuffled_means
+from braincodec.evaluation.judging.image_scorers import BATCH, ImageScorer, image_scorer
+from braincodec.evaluation.judging.null import derangements, mean_of_others, shuffled_means
 from braincodec.evaluation.judging.pattern_rows import mean_of_known, mean_row
 from braincodec.evaluation.judging.subject import SubjectScores, better_floor
-from braincodec.evaluation.metric import METRICS, Metric
 from braincodec.evaluation.scores import ALL_UNITS
 from braincodec.evaluation.statistics import bootstrap_mean, permutation_p_value
 from braincodec.stimuli import StimulusSet
@@ -31,7 +28,6 @@ SHUFFLED, MEAN_IMAGE = "shuffled pairs", "mean training image"
 SHUFFLES = 3
 THUMBNAIL = 128  # pixels of the longer side
 MOST_THUMBNAILS = 300
-BATCH = 32
 # why a metric is left out and not an error
 ABSENT = (MissingExtraError, MissingFileError, UnreachableError)
 
@@ -73,85 +69,54 @@ def score_images(
         Told how many metrics are done.
     """
     of_stimuli: dict[str, tuple[str, Floats]] = {}
+    scorers = []  # kept until the end, because their networks are shared
     for name in names:
         try:
-            row, replicates, values = _score(name, task)
+            scorer = image_scorer(name, task.prediction, task.truth)
         except ABSENT as error:
             found.skipped[name] = str(error)
         else:
+            scorers.append(scorer)
+            row, replicates, values = _score(scorer, task)
             found.add({"roi": ALL_UNITS, "metric": name, **row}, replicates)
             if values is not None:
                 of_stimuli[name] = ("stimulus", values)
-            weights = weights_of(METRICS.get(name)())
-            found.weights |= {name: weights} if weights else {}
+            weights = getattr(scorer.metric, "weights", "")
+            found.weights |= {name: weights} if isinstance(weights, str) and weights else {}
         advance(1)
     found.stimuli = xr.Dataset(of_stimuli, {"stimulus": np.asarray(found.ids, str)})
     found.images = thumbnails(found, task)
 
 
-def _score(name: str, task: ImageTask) -> tuple[dict[str, Any], Floats, Floats | None]:
-    definition = definition_of(name)
+def _score(scorer: ImageScorer, task: ImageTask) -> tuple[dict[str, Any], Floats, Floats | None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedScoreWarning)  # NaN are counted in the notes
-        if definition.of == "set":
-            return _score_of_set(name, task)
-        rates = _rates(name, task)
-        values = np.diagonal(rates).copy() if rates is not None else _compute(name, task.prediction, task.truth)
-        floors = {SHUFFLED: mean_of_others(rates) if rates is not None else _shuffled(name, task)}
+        # what is NaN is seen in the scores themselves; so are few images in their number
+        warnings.simplefilter("ignore", UserWarning)
+        values = scorer.score()
+        definition = scorer.definition
+        floors = {}
         if task.mean_image is not None:
             constant = np.broadcast_to(task.mean_image, task.truth.shape)
-            floors[MEAN_IMAGE] = mean_of_known(_compute(name, np.ascontiguousarray(constant), task.truth))
+            floors[MEAN_IMAGE] = mean_of_known(np.atleast_1d(scorer.score_of(constant)))
+        if definition.of == "set":  # shuffled pairs are the same set
+            row = {"summary": "over all stimuli", "level": task.level, "value": float(values)}
+            return row | better_floor(definition, floors), np.full(len(task.weights), np.nan), None
+        rates = scorer.rates()
+        floors[SHUFFLED] = mean_of_others(rates) if rates is not None else _shuffled(scorer, task)
     replicates = bootstrap_mean(values, task.weights)
     row = mean_row(values, replicates, task.level) | better_floor(definition, floors)
     row["chance"] = np.nan if definition.chance is None else definition.chance
     if rates is not None and task.permutations and definition.chance is not None:
         null = shuffled_means(rates, task.permutations, task.seed)
-        row["p_value"] = float(permutation_p_value(row["value"], null))
+        side: Any = "less" if definition.better == "lower" else "greater"
+        # by the same sums as the shuffled ones: ties with them are then ties
+        row["p_value"] = float(permutation_p_value(mean_of_known(np.diagonal(rates)), null, side))
     return row, replicates, values
 
 
-def _score_of_set(name: str, task: ImageTask) -> tuple[dict[str, Any], Floats, None]:
-    """One number for all images: shuffling pairs changes nothing, and there is no cheap interval."""
-    row: dict[str, Any] = {"summary": "over all stimuli", "level": task.level}
-    row["value"] = float(_compute(name, task.prediction, task.truth))
-    if task.mean_image is not None:
-        constant = np.ascontiguousarray(np.broadcast_to(task.mean_image, task.truth.shape))
-        row |= better_floor(definition_of(name), {MEAN_IMAGE: float(_compute(name, constant, task.truth))})
-    return row, np.full(len(task.weights), np.nan), None
-
-
-def _compute(name: str, prediction: Images, truth: Images) -> Floats:
-    metric: Metric = METRICS.get(name)()
-    for start in range(0, len(truth), BATCH):
-        metric.update(prediction[start : start + BATCH], truth[start : start + BATCH])
-    return np.asarray(metric.compute(), np.float64)
-
-
-def _rates(name: str, task: ImageTask) -> Floats | None:
-    """Score of every prediction with every true image, where a metric compares all with all anyway."""
-    if name == "pixel_correlation":
-        return correlation_matrix(task.prediction, task.truth)
-    metric = METRICS.get(name)()
-    similarity = getattr(metric, "similarity", None)
-    if not callable(similarity) or not hasattr(metric, "anchor"):
-        return None
-    return identification_rates(
-        similarity(task.prediction, task.truth), metric.anchor, getattr(metric, "tolerance", 0.0)
-    )
-
-
-def _shuffled(name: str, task: ImageTask) -> float:
+def _shuffled(scorer: ImageScorer, task: ImageTask) -> float:
     orders = derangements(len(task.truth), SHUFFLES, task.seed)
-    return float(np.mean([mean_of_known(_compute(name, task.prediction[order], task.truth)) for order in orders]))
-
-
-def weights_of(metric: Metric) -> str:
-    """Which network's weights a metric used; empty where it has none."""
-    for name in ("weights", "network"):
-        value = getattr(metric, name, None)
-        if isinstance(value, str) and value:
-            return value
-    return ""
+    return float(np.mean([mean_of_known(scorer.score_of(task.prediction[order])) for order in orders]))
 
 
 def read_images(stimuli: StimulusSet, like: Images | None = None) -> Images:

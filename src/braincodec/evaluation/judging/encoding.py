@@ -18,7 +18,8 @@ from braincodec.evaluation.judging.choose import definition_of
 from braincodec.evaluation.judging.curves import eeg_curves
 from braincodec.evaluation.judging.half_accuracy import half_accuracy_row
 from braincodec.evaluation.judging.other_metrics import other_rows
-from braincodec.evaluation.judging.pattern_rows import PATTERN_METRICS, pattern_rows
+from braincodec.evaluation.judging.pattern_ceilings import PatternCeilings, pattern_ceilings
+from braincodec.evaluation.judging.pattern_rows import PATTERN_CORRELATION, PATTERN_METRICS, pattern_rows
 from braincodec.evaluation.judging.patterns import MOST_STIMULI, PatternMatrices, passes, pattern_matrices
 from braincodec.evaluation.judging.regions import Regions, regions_of
 from braincodec.evaluation.judging.rsa_rows import RSA, rdm_dataset, rsa_row
@@ -169,6 +170,7 @@ def _add_patterns(
         return
     settings, measured = task.settings, unit_task.measured
     matrices: dict[str, PatternMatrices] = {}
+    ceilings: dict[str, PatternCeilings] = {}
     of_stimuli: dict[str, NDArray[Any]] = {}
     steps = passes(len(regions), len(task.ids)) * measured.units
     with progress_bar("compare patterns", steps, show=task.show) as advance:
@@ -184,17 +186,43 @@ def _add_patterns(
                 permutations=settings.permutations,
                 seed=settings.seed,
             )
+            ceilings[region] = _ceilings(task, unit_task, regions[region], names)
             for row, replicates, own in rows:
+                if row["metric"] == PATTERN_CORRELATION:
+                    row |= in_parts(row, ceilings[region].pattern)
                 found.add(row, replicates)
                 of_stimuli.setdefault(row["metric"], own)  # of the first region
             if RSA in names:
-                found.add(*rsa_row(region, found_matrices, unit_task, settings))
+                row, replicates = rsa_row(region, found_matrices, unit_task, settings)
+                found.add(row | in_parts(row, ceilings[region].rsa), replicates)
                 matrices[region] = found_matrices
     found.stimuli = xr.Dataset(
         {name: ("stimulus", own, {"roi": next(iter(regions))}) for name, own in of_stimuli.items()},
         {"stimulus": np.asarray(task.ids, str)},
     )
-    found.rdms = rdm_dataset(matrices, task.ids)
+    found.rdms = rdm_dataset(matrices, ceilings, task.ids)
+
+
+def _ceilings(task: EncodingTask, unit_task: UnitTask, members: NDArray[np.bool_], names: list[str]) -> PatternCeilings:
+    if not {PATTERN_CORRELATION, RSA} & set(names) or task.settings.noise_ceiling == "none":
+        return PatternCeilings()
+    return pattern_ceilings(
+        unit_task.measured, unit_task.prediction, members, task.settings.seed, with_rsa=RSA in names
+    )
+
+
+def in_parts(row: dict[str, Any], ceiling: float) -> dict[str, float]:
+    """A row's value and interval in parts of a ceiling; nothing where that is not known.
+
+    Examples
+    --------
+    >>> in_parts({"value": 0.3, "low": 0.2, "high": 0.4}, 0.5)["normalised"]
+    0.6
+    """
+    if not np.isfinite(ceiling):
+        return {}
+    ends = {"normalised": "value", "normalised_low": "low", "normalised_high": "high"}
+    return {"ceiling": ceiling} | {name: row[end] / ceiling for name, end in ends.items() if end in row}
 
 
 def _predictor(task: UnitTask) -> Callable[[slice], NDArray[np.floating]]:

@@ -130,6 +130,22 @@ def identification_rates(similarity: Floats, anchor: str = "prediction", toleran
     return rates if anchor == "prediction" else rates.T
 
 
+def competitors(similarity: Floats, tolerance: float = 0.0) -> NDArray[np.int64]:
+    """How many others of a row are at least as high, for every entry; what is not known counts as high.
+
+    Examples
+    --------
+    >>> competitors(np.array([[3.0, 1.0, 3.0]])).tolist()
+    [[1, 2, 1]]
+    """
+    found = np.empty(similarity.shape, np.int64)
+    for row, values in enumerate(similarity):
+        ordered = np.sort(values)  # NaN last
+        lower = np.searchsorted(ordered, values - tolerance, side="left")
+        found[row] = np.where(np.isnan(values), len(values) - 1, len(values) - lower - 1)
+    return found
+
+
 def derangements(count: int, repeats: int, seed: int) -> NDArray[np.int64]:
     """Random orders in which nothing keeps its place, shape (repeats, count).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,11 @@ import scipy.stats
 import xarray as xr
 from numpy.typing import NDArray
 
-from braincodec.evaluation.checks import tiles
+from braincodec.evaluation.definition import UndefinedScoreWarning
+from braincodec.evaluation.encoding.rsa import compare_rdms
+from braincodec.evaluation.encoding.rsa_statistics import rsa_bootstrap, rsa_permutation
 from braincodec.evaluation.judging.choose import definition_of
+from braincodec.evaluation.judging.pattern_ceilings import PatternCeilings
 from braincodec.evaluation.judging.patterns import PatternMatrices
 from braincodec.evaluation.judging.settings import Settings
 from braincodec.evaluation.judging.subject import better_floor
@@ -22,38 +26,46 @@ Floats = NDArray[np.float64]
 RSA = "rsa"
 # dissimilarities of more stimuli are not kept with the scores
 MOST_STIMULI_KEPT = 300
-# of weights of pairs that are at hand together
-BLOCK_BYTES = 64 * 2**20
+MOST_RANKED_ANEW = 200
 
 
 def rsa_row(
     region: str, matrices: PatternMatrices, task: UnitTask, settings: Settings
 ) -> tuple[dict[str, Any], Floats]:
-    """The row of one region, and its replicates: dissimilarities are 1 - correlation, compared by Spearman's rho.
+    """The row of one region, and its replicates.
 
-    Notes
-    -----
-    A bootstrap sample that holds two stimuli a and b times has their pair a * b times; pairs of a stimulus with itself
-    are left out. Ranks are those of all pairs. Shuffling permutes the stimuli of the predicted dissimilarities.
+    Dissimilarities are 1 - correlation over units, compared by Spearman's rank correlation. Of more than
+    `MOST_RANKED_ANEW` stimuli ranks are taken once and not in every bootstrap sample.
     """
     row: dict[str, Any] = {"roi": region, "metric": RSA, "summary": "over all stimuli", "level": settings.level}
     row |= {"n_units": matrices.units, "chance": 0.0}
     predicted, measured = dissimilarities(matrices.predicted), dissimilarities(matrices.measured)
-    known = np.isfinite(predicted) & np.isfinite(measured)
-    draws = len(task.weights)
-    if known.sum() < 3 or np.ptp(predicted[known]) == 0 or np.ptp(measured[known]) == 0:
-        return row, np.full(draws, np.nan)
-    first, second = (_standard_ranks(values, known) for values in (predicted, measured))
-    row["value"] = float(first @ second)
-    replicates = _replicates(first, second, known, task.weights)
-    if draws:
-        low, high = percentile_interval(replicates, settings.level)
-        row |= {"low": float(low), "high": float(high)}
-    if settings.permutations:
-        null = _shuffled(first, second, len(matrices.cross), settings.permutations, settings.seed)
-        row["p_value"] = float(permutation_p_value(row["value"], null))
-        row |= better_floor(definition_of(RSA), {SHUFFLED: float(np.nanmean(null))})
+    replicates = np.full(len(task.weights), np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedScoreWarning)  # a NaN is seen in the table
+        row["value"] = compare_rdms(predicted, measured)
+        if np.isnan(row["value"]):
+            return row, replicates
+        if len(replicates):
+            replicates = _replicates(predicted, measured, task.weights)
+            low, high = percentile_interval(replicates, settings.level)
+            row |= {"low": float(low), "high": float(high)}
+        if settings.permutations:
+            null = rsa_permutation(predicted, measured, settings.permutations, settings.seed)
+            row["p_value"] = float(permutation_p_value(row["value"], null))
+            row |= better_floor(definition_of(RSA), {SHUFFLED: float(np.nanmean(null))})
     return row, replicates
+
+
+def _replicates(predicted: Floats, measured: Floats, weights: NDArray[Any]) -> Floats:
+    if weights.shape[1] <= MOST_RANKED_ANEW:
+        return rsa_bootstrap(predicted, measured, weights)
+    known = np.isfinite(predicted) & np.isfinite(measured)
+    ranked = [
+        np.where(known, scipy.stats.rankdata(np.where(known, values, np.inf)), np.nan)
+        for values in (predicted, measured)
+    ]
+    return rsa_bootstrap(ranked[0], ranked[1], weights, comparison="pearson")
 
 
 def dissimilarities(correlations: Floats) -> Floats:
@@ -67,49 +79,24 @@ def dissimilarities(correlations: Floats) -> Floats:
     return np.asarray(1 - correlations[np.triu_indices(len(correlations), 1)])
 
 
-def rdm_dataset(matrices: Mapping[str, PatternMatrices], ids: Sequence[str]) -> xr.Dataset:
-    """Measured and predicted dissimilarities (roi, pair); empty for very many stimuli."""
+def rdm_dataset(
+    matrices: Mapping[str, PatternMatrices], ceilings: Mapping[str, PatternCeilings], ids: Sequence[str]
+) -> xr.Dataset:
+    """Measured and predicted dissimilarities (roi, pair), and how well the measured ones agree with themselves (roi).
+
+    Empty for very many stimuli.
+    """
     if not matrices or len(ids) > MOST_STIMULI_KEPT:
         return xr.Dataset()
     measured = np.stack([dissimilarities(item.measured) for item in matrices.values()])
     predicted = np.stack([dissimilarities(item.predicted) for item in matrices.values()])
     dims = ("roi", "pair")
+    bounds = {
+        f"noise_ceiling_{name}": ("roi", [getattr(ceilings[roi], f"rsa_{name}") for roi in matrices])
+        for name in ("lower", "upper")
+    }
+    half = {"accuracy_half": ("roi", [ceilings[roi].rsa_half for roi in matrices])}
     return xr.Dataset(
-        {"measured": (dims, measured), "predicted": (dims, predicted)},
+        {"measured": (dims, measured), "predicted": (dims, predicted), **bounds, **half},
         {"roi": np.asarray(list(matrices), str), "stimulus": np.asarray(ids, str)},
     )
-
-
-def _standard_ranks(values: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Ranks, centred and of length 1; 0 where not known."""
-    ranks = np.zeros(len(values))
-    ranks[known] = scipy.stats.rankdata(values[known])
-    ranks[known] -= ranks[known].mean()
-    return np.asarray(ranks / np.sqrt(ranks @ ranks))
-
-
-def _replicates(first: Floats, second: Floats, known: NDArray[np.bool_], weights: NDArray[Any]) -> Floats:
-    stimuli = weights.shape[1]
-    rows, columns = np.triu_indices(stimuli, 1)
-    moments = np.stack([known.astype(float), first, second, first**2, second**2, first * second], axis=1)
-    moments[~known] = 0
-    found = np.empty(len(weights))
-    for draws in tiles(len(weights), bytes_each=8 * len(rows), tile_bytes=BLOCK_BYTES):
-        pairs = weights[draws][:, rows].astype(np.float64) * weights[draws][:, columns]  # (draws, pairs)
-        total, x, y, xx, yy, xy = (pairs @ moments).T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            covariance = xy / total - x * y / total**2
-            found[draws] = covariance / np.sqrt((xx / total - (x / total) ** 2) * (yy / total - (y / total) ** 2))
-    return found
-
-
-def _shuffled(first: Floats, second: Floats, stimuli: int, permutations: int, seed: int) -> Floats:
-    rows, columns = np.triu_indices(stimuli, 1)
-    square = np.zeros((stimuli, stimuli))
-    square[rows, columns] = square[columns, rows] = first
-    rng = np.random.default_rng(seed)
-    null = np.empty(permutations)
-    for draw in range(permutations):
-        order = rng.permutation(stimuli)
-        null[draw] = square[order[rows], order[columns]] @ second
-    return null
