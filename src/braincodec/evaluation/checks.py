@@ -26,7 +26,7 @@ def as_floats(name: str, values: ArrayLike, dims: Sequence[str] = STIMULI_AND_UN
     name : str
         For messages, such as ``"prediction"``.
     values : array_like
-        Real numbers: float16 becomes float32; integers and booleans become float64.
+        Real numbers: float16 becomes float32; integers and booleans become float64; in the machine's byte order.
     dims : sequence of str
         What each dimension is.
 
@@ -50,9 +50,8 @@ def as_floats(name: str, values: ArrayLike, dims: Sequence[str] = STIMULI_AND_UN
         raise InputTypeError(f"{name} must hold real numbers, not {array.dtype}")
     if array.ndim != len(dims):
         raise InputValueError(f"{name} must have shape ({', '.join(dims)}), not {array.shape}")
-    if array.dtype in (np.float32, np.float64):
-        return array
-    return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    few_digits = array.dtype.kind == "f" and array.dtype.itemsize <= np.dtype(np.float32).itemsize
+    return array.astype(np.float32 if few_digits else np.float64, copy=False)
 
 
 def check_pair(

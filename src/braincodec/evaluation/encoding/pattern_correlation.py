@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from braincodec.errors import InputValueError
 from braincodec.evaluation.checks import Floats, check_finite, check_pair, tiles, warn_undefined
-from braincodec.evaluation.decoding.similarity import row_correlation
 from braincodec.evaluation.definition import Definition
+from braincodec.evaluation.encoding.co_moments import CoMoments, merge_moments, no_moments
+from braincodec.evaluation.encoding.correlation import correlation_of
 from braincodec.evaluation.metric import Metric
 
-# of which a narrow strip is copied at a time
-STIMULI_AT_ONCE = 512
+# two such tiles in float64 stay in the processor's cache
+STIMULI_A_TILE, UNITS_A_TILE = 8, 16384
 UNDEFINED = "predicted or measured pattern does not vary over units, or is missing"
 
 
@@ -72,10 +73,24 @@ def present_units(prediction: ArrayLike, response: ArrayLike) -> tuple[Floats, F
 
 def _correlations(prediction: Floats, response: Floats) -> NDArray[np.float64]:
     found = np.full(len(prediction), np.nan)
-    if prediction.shape[1]:
-        for rows in tiles(len(found), bytes_each=1, tile_bytes=STIMULI_AT_ONCE):
-            found[rows] = row_correlation(prediction[rows], response[rows])
+    for rows in tiles(len(found), bytes_each=1, tile_bytes=STIMULI_A_TILE):
+        state = no_moments(rows.stop - rows.start)
+        for some in tiles(prediction.shape[1], bytes_each=1, tile_bytes=UNITS_A_TILE):
+            state = merge_moments(state, _moments_of_rows(prediction[rows, some], response[rows, some]))
+        found[rows] = correlation_of(state)
     return found
+
+
+def _moments_of_rows(prediction: Floats, response: Floats) -> CoMoments:
+    """Moments of each stimulus over some units, in float64: the roles of the two are exchanged."""
+    first = [values[:, 0].astype(np.float64) for values in (prediction, response)]
+    # shifted by a value of its own, what is constant becomes exactly 0
+    x, y = (values - shift[:, None] for values, shift in zip((prediction, response), first, strict=True))
+    means = [values.mean(axis=1) for values in (x, y)]
+    x -= means[0][:, None]
+    y -= means[1][:, None]
+    products = (np.vecdot(a, b) for a, b in ((x, x), (y, y), (x, y)))
+    return CoMoments(prediction.shape[1], first[0] + means[0], first[1] + means[1], *products)
 
 
 class PresentUnits:

@@ -54,7 +54,7 @@ def product_measure(partial_predictions: ArrayLike, response: ArrayLike, interce
     divided equally, so that the sum is exact.
 
     Hoffman, Psychological Bulletin 57, 1960; Pratt 1987; for predictions of new data Dupre la Tour, Eickenberg,
-    Nunez-Elizalde and Gallant, NeuroImage 264, 2022, equation 15.
+    Nunez-Elizalde and Gallant, NeuroImage 264, 2022.
 
     Examples
     --------
