@@ -14,14 +14,14 @@ from braincodec.evaluation.metric import METRICS, Metric, register_metric
 
 # public names and the modules they come from, imported when first used
 _NAMES_OF_MODULE = {
-    "judging": ("evaluate",),
+    "judging.run": ("evaluate",),
     "scores": ("Comparison", "Scores"),
     "quantities": ("QUANTITIES",),
 }
 _MODULE_OF_NAME = {name: module for module, names in _NAMES_OF_MODULE.items() for name in names}
 
 if TYPE_CHECKING:
-    from braincodec.evaluation.judging import evaluate
+    from braincodec.evaluation.judging.run import evaluate
     from braincodec.evaluation.quantities import QUANTITIES
     from braincodec.evaluation.scores import Comparison, Scores
 

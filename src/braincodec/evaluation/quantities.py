@@ -51,7 +51,7 @@ QUANTITIES: dict[str, Definition] = {
             "set",
             "Percentile interval from bootstrap samples of the stimuli; the summary over units is taken anew in "
             "every sample. Noise ceilings and predictions are held fixed, so it says how much the score depends on "
-            "which stimuli were shown.",
+            "which stimuli were shown. A score that resampling biases, as squares near 0, may lie beside it.",
             (-INFINITY, INFINITY),
             "Efron and Tibshirani 1993, An Introduction to the Bootstrap, section 13.3",
         ),
@@ -88,9 +88,9 @@ QUANTITIES: dict[str, Definition] = {
             "ceiling",
             "Ceiling",
             "set",
-            "What any model could reach on the scale of the score. Of units the median: the noise ceiling for explained "
-            "variance, its square root for a correlation. Of patterns and dissimilarities: from the similarity of random "
-            "halves of the repetitions, stepped up to all of them.",
+            "What any model could reach on the scale of the score. Of units the median: the noise ceiling for "
+            "explained variance, its square root for a correlation. Of patterns and dissimilarities: from the "
+            "similarity of random halves of the repetitions, stepped up to all of them.",
             (0, 1),
             "From the noise ceiling; Spearman 1910 and Brown 1910 for halves",
             direction="encoding",

@@ -1,5 +1,5 @@
 """From a model or its predictions to `Scores`."""
 
-from braincodec.evaluation.judging.evaluate import evaluate
+from braincodec.evaluation.judging.run import evaluate
 
 __all__ = ["evaluate"]
