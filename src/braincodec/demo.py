@@ -217,15 +217,8 @@ def _write_table(path: Path, table: dict[str, dict[str, float]]) -> None:
 
 
 def _draw(path: Path, images: dict[str, NDArray[np.uint8]], responses: dict[str, xr.DataArray]) -> str:
-    import matplotlib
+    from braincodec.viz import demo_figure, save_figure, text_alternative
 
-    from braincodec.viz import demo_figure, save_figure
-
-    backend = matplotlib.get_backend()
-    matplotlib.use("agg")  # a file is wanted, whether or not there is a screen
-    try:
-        figure, words = demo_figure(images, responses["fmri"], responses["eeg"])
-        save_figure(path, figure, words)
-    finally:
-        matplotlib.use(backend)
-    return words
+    figure = demo_figure(images, responses["fmri"], responses["eeg"])
+    save_figure(path, figure)
+    return text_alternative(figure)

@@ -1,19 +1,49 @@
-"""Responses to draw."""
+"""What figures are drawn from, and what every figure promises."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from ..evaluation.example_scores import decoding_scores, eeg_scores, fmri_scores
+
 
 @pytest.fixture(autouse=True)
-def close_figures():
+def leave_matplotlib_as_it_was():
+    """No figure is left with pyplot, and no setting of the user's changes."""
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
-    yield
     import matplotlib.pyplot as plt
 
     plt.close("all")
+    before = {name: value for name, value in matplotlib.rcParams.items() if name != "backend"}
+    yield
+    after = {name: value for name, value in matplotlib.rcParams.items() if name != "backend"}
+    assert after == before
+    assert plt.get_fignums() == []
+
+
+@pytest.fixture
+def axes():
+    """Axes of a figure of the user's."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(6, 4)).add_subplot()
+
+
+@pytest.fixture(scope="session")
+def fmri():
+    return fmri_scores()
+
+
+@pytest.fixture(scope="session")
+def eeg():
+    return eeg_scores()
+
+
+@pytest.fixture(scope="session")
+def decoded():
+    return decoding_scores()
 
 
 @pytest.fixture(scope="session")

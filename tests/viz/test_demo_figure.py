@@ -11,7 +11,7 @@ pytest.importorskip("nilearn")
 from PIL import Image
 
 from braincodec.errors import InputValueError
-from braincodec.viz import demo_figure, save_figure
+from braincodec.viz import demo_figure, save_figure, text_alternative
 
 
 @pytest.fixture
@@ -20,7 +20,8 @@ def images():
 
 
 def test_figure_shows_every_image_and_says_simulated(images, cortex_responses, eeg_responses, tmp_path):
-    figure, words = demo_figure(images, cortex_responses, eeg_responses)
+    figure = demo_figure(images, cortex_responses, eeg_responses)
+    words = text_alternative(figure)
     photographs = [
         picture
         for axes in figure.get_axes()
@@ -33,7 +34,7 @@ def test_figure_shows_every_image_and_says_simulated(images, cortex_responses, e
     assert "simulated" in words
     assert "a: Cortex map: left hemisphere V1" in words
     assert "EEG for a." in words
-    path = save_figure(tmp_path / "demo.png", figure, words, resolution=40)
+    path = save_figure(tmp_path / "demo.png", figure, resolution=40)
     with Image.open(path) as picture:
         assert picture.text["Description"] == words
         assert picture.width > 400

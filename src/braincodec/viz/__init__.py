@@ -1,7 +1,39 @@
-"""Figures: maps on the inflated cortex, EEG time courses and topographies, the picture of the demo."""
+"""Figures of scores, responses and images: each takes axes, returns a figure, and can be read as text."""
 
+from braincodec.viz.accuracy import plot_accuracy_against_ceiling, plot_accuracy_histogram
+from braincodec.viz.alternative import describe, text_alternative
+from braincodec.viz.by_roi import plot_accuracy_by_roi
+from braincodec.viz.comparison import plot_comparison
 from braincodec.viz.cortex import plot_cortex
-from braincodec.viz.demo_figure import demo_figure, save_figure
-from braincodec.viz.eeg import plot_time_course, plot_topography
+from braincodec.viz.decoding_over_time import plot_pairwise_decoding, plot_time_generalisation
+from braincodec.viz.decoding_scores import plot_decoding_scores
+from braincodec.viz.demo_figure import demo_figure
+from braincodec.viz.eeg import plot_accuracy_over_time, plot_time_course
+from braincodec.viz.rdm import plot_rdm, plot_rdms
+from braincodec.viz.reconstructions import plot_reconstructions
+from braincodec.viz.saving import save_figure
+from braincodec.viz.topography import plot_topographies, plot_topography
+from braincodec.viz.volume import plot_volume
 
-__all__ = ["demo_figure", "plot_cortex", "plot_time_course", "plot_topography", "save_figure"]
+__all__ = [
+    "demo_figure",
+    "describe",
+    "plot_accuracy_against_ceiling",
+    "plot_accuracy_by_roi",
+    "plot_accuracy_histogram",
+    "plot_accuracy_over_time",
+    "plot_comparison",
+    "plot_cortex",
+    "plot_decoding_scores",
+    "plot_pairwise_decoding",
+    "plot_rdm",
+    "plot_rdms",
+    "plot_reconstructions",
+    "plot_time_course",
+    "plot_time_generalisation",
+    "plot_topographies",
+    "plot_topography",
+    "plot_volume",
+    "save_figure",
+    "text_alternative",
+]

@@ -1,285 +1,174 @@
-"""Maps of responses on the inflated cortex."""
+"""Maps of accuracy and responses on the cortex, inflated or unfolded."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from braincodec.errors import InputValueError
-from braincodec.extras import import_optional
-from braincodec.mesh import HEMISPHERES, VERTICES, HemisphereName, fsaverage5
-from braincodec.viz.render import OVERSAMPLING, RESOLUTION, raster
+from braincodec.errors import InputValueError, UnknownNameError
+from braincodec.evaluation.scores import Scores
+from braincodec.mesh import HEMISPHERES
+from braincodec.viz import style
+from braincodec.viz.alternative import count, describe
+from braincodec.viz.painting import outline_all, painted
+from braincodec.viz.render import FLAT, OVERSAMPLING, RESOLUTION, raster
+from braincodec.viz.unit_values import metric_title, unit_dataset
+from braincodec.viz.vertices import Maps, Outlines, colour_limits, describe_map, roi_outlines, vertex_maps
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
+    from matplotlib.figure import Figure
 
-# both are readable with every common kind of colour blindness
-DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
-GYRUS, SULCUS = 0.86, 0.70
-AMBIENT, DIRECTED = 0.62, 0.42
+SURFACES = ("inflated", "flat")
 # between hemispheres, as part of a hemisphere's width
 GAP = 0.05
-# of the borders of regions, mm
-SMOOTHING = 1.6
-# regions of which less of the picture is seen are not outlined: slivers at the rim are clutter
-LEAST_SEEN = 0.002
-
-
-LABEL: dict[str, Any] = {
-    "ha": "center",
-    "va": "center",
-    "fontsize": 6.5,
-    "weight": "bold",
-    "color": "#111111",
-    "zorder": 3,
-}
-
-
-def vertex_values(responses: xr.DataArray) -> dict[HemisphereName, NDArray[np.floating]]:
-    """Spread one response over the vertices of both hemispheres.
-
-    Parameters
-    ----------
-    responses : xarray.DataArray, dims (unit,)
-        With coordinates ``vertex`` and ``hemisphere``, and ``attrs["space"] == "fsaverage5"``.
-
-    Returns
-    -------
-    dict of hemisphere to array of float64, shape (10242,)
-        NaN where there is no unit; the mean where a vertex has several.
-
-    Raises
-    ------
-    InputValueError
-        For another space or other dims.
-    """
-    if responses.dims != ("unit",) or not {"vertex", "hemisphere"} <= set(responses.coords):
-        raise InputValueError(
-            f"a cortex map takes one value for each unit, with coordinates vertex and hemisphere, got {responses.dims}"
-        )
-    if responses.attrs.get("space") != "fsaverage5":
-        raise InputValueError(f"a cortex map takes units on fsaverage5, got space {responses.attrs.get('space')!r}")
-    values = {}
-    for name in HEMISPHERES:
-        here = responses["hemisphere"].values == name
-        vertex = responses["vertex"].values[here]
-        count = np.bincount(vertex, minlength=VERTICES)
-        total = np.bincount(vertex, responses.values[here].astype(float), minlength=VERTICES)
-        values[name] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return values
-
-
-def roi_outlines(responses: xr.DataArray | xr.Dataset) -> dict[HemisphereName, dict[str, NDArray[np.bool_]]]:
-    """Which vertices belong to which region, from a response array or a table of units."""
-    outlines: dict[HemisphereName, dict[str, NDArray[np.bool_]]] = {}
-    members = {str(key)[4:]: responses[key].values for key in responses.coords if str(key).startswith("roi_")}
-    if "roi_membership" in responses:
-        table = responses["roi_membership"].transpose("unit", "roi").values
-        members = {str(roi): table[:, column] for column, roi in enumerate(responses["roi"].values)}
-    for name in HEMISPHERES:
-        here = responses["hemisphere"].values == name
-        outlines[name] = {}
-        for roi, member in members.items():
-            inside = np.zeros(VERTICES, bool)
-            inside[responses["vertex"].values[here & member]] = True
-            outlines[name][roi] = inside
-    return outlines
+# of flat maps, which are larger: pixels per millimetre
+FLAT_RESOLUTION = 1.25
+MOST_LABELS = 12
+# inches: of all views, of one view, between views, and of the colour bar with its label
+WIDEST, TALLEST, PANEL_GAP, BAR = 6.2, 3.4, 0.12, 0.6
 
 
 def plot_cortex(
-    values: dict[HemisphereName, NDArray[np.floating]] | xr.DataArray,
-    axes: Axes | None = None,
+    data: Scores | xr.DataArray | Maps,
     *,
-    view: str = "occipital",
-    scale: Literal["symmetric", "sequential"] = "symmetric",
+    metric: str | None = None,
+    subject: object = None,
+    surface: Literal["inflated", "flat"] = "inflated",
+    view: str | Sequence[str] = "occipital",
+    scale: Literal["symmetric", "sequential"] | None = None,
     limits: tuple[float, float] | None = None,
     colour_map: str | None = None,
-    outlines: dict[HemisphereName, dict[str, NDArray[np.bool_]]] | None = None,
-    labels: bool = False,
+    colour_bar: bool = True,
+    label: str | None = None,
+    outlines: Outlines | bool = True,
+    labels: bool | None = None,
     crop: tuple[float, float] = (0.0, 1.0),
-    resolution: float = RESOLUTION,
-) -> str:
-    """Draw both hemispheres of the inflated fsaverage5 side by side.
+    resolution: float | None = None,
+    axes: Axes | None = None,
+) -> Figure:
+    """Draw both hemispheres of fsaverage5 side by side.
 
     Parameters
     ----------
-    values : dict of hemisphere to array (10242,), or DataArray (unit,)
-        NaN shows the bare cortex.
-    axes : matplotlib.axes.Axes, optional
-        Default: a new figure.
-    view : str
-        One of `braincodec.viz.render.VIEWS`.
-    scale : {"symmetric", "sequential"}
-        Colours around zero, or from low to high.
+    data : Scores, DataArray (unit,) or dict of hemisphere to array (10242,) or (163842,)
+        Units of the full fsaverage are drawn at the 10,242 vertices a hemisphere that fsaverage5 shares with it. NaN
+        shows the bare cortex.
+    metric, subject : optional
+        Of scores; default: the correlation, of all subjects, where a vertex shows their mean.
+    surface : {"inflated", "flat"}
+    view : str or sequence of str
+        Of the inflated surface: one of `braincodec.viz.render.VIEWS`, or several, one below the other.
+    scale : {"symmetric", "sequential"}, optional
+        Colours around zero, or from low to high; default: from zero up for scores, else around zero.
     limits : (float, float), optional
-        Values of the first and last colour; default: the 98th percentile of the size, or the range.
+        Values of the first and last colour; default: the 98th percentile of the size, or the 1st and 99th.
     colour_map : str, optional
         Of matplotlib; the defaults are safe for colour-blind readers.
-    outlines : dict, optional
-        Regions to outline, as `roi_outlines` gives them.
-    labels : bool
-        Write the names of outlined regions.
+    colour_bar : bool
+    label : str, optional
+        Of the colour bar; default: the metric, or "response".
+    outlines : dict or bool
+        Regions to outline, as `roi_outlines` gives them; True: those of the data.
+    labels : bool, optional
+        Write the names of outlined regions; default: where there are at most twelve.
     crop : (float, float)
         Lower and upper end of what is shown, as parts of the picture's height.
-    resolution : float
+    resolution : float, optional
         Pixels per millimetre of cortex.
+    axes : matplotlib.axes.Axes, optional
+        Default: a new figure.
 
     Returns
     -------
-    str
-        The map in words, for readers who cannot see it.
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    UnknownNameError
+        For another surface or view.
+    InputTypeError, InputValueError
+        When the data are not on fsaverage5 or fsaverage.
     """
-    pyplot = import_optional("matplotlib.pyplot", "plotting the cortex")
-    maps = values if isinstance(values, dict) else vertex_values(values)
-    low, high = limits or colour_limits(maps, scale)
-    colours = pyplot.get_cmap(colour_map or (DIVERGING if scale == "symmetric" else SEQUENTIAL))
-    axes = axes if axes is not None else pyplot.subplots()[1]
-    fine = resolution * OVERSAMPLING
+    if surface not in SURFACES:
+        raise UnknownNameError("surface", surface, SURFACES)
+    views = [FLAT] if surface == "flat" else [view] if isinstance(view, str) else list(view)
+    if not views:
+        raise InputValueError("a cortex map needs at least one view")
+    maps = vertex_maps(data, metric, subject)
+    regions = _regions(data, subject) if outlines is True else outlines or None
+    scale = scale or ("sequential" if isinstance(data, Scores) else "symmetric")
+    first, last = limits or _limits(maps, scale, isinstance(data, Scores))
+    names = {roi for part in (regions or {}).values() for roi in part}
+    fine = (resolution or (FLAT_RESOLUTION if surface == "flat" else RESOLUTION)) * OVERSAMPLING
+    with style.styled():
+        colours = style.colour_scale(
+            colour_map or (style.DIVERGING if scale == "symmetric" else style.SEQUENTIAL), (first, last)
+        )
+        width, heights = _sizes(views, fine, crop)
+        bar = BAR * colour_bar
+        root = style.single(axes, (width, sum(heights) + PANEL_GAP * (len(views) - 1) + bar), fixed=True)
+        places = [root] if len(views) == 1 else style.panels(root, len(views), 1, gap=(0, PANEL_GAP), heights=heights)
+        for place, name in zip(places, views, strict=True):
+            named = len(names) <= MOST_LABELS if labels is None else labels
+            _draw(place, maps, name, fine, colours.to_rgba, regions, named, crop)
+        if colour_bar:
+            text = label or (metric_title(metric or "correlation") if isinstance(data, Scores) else "response")
+            inch = 1 / sum(heights)
+            style.colour_bar(root, colours, text, (0.34, -0.22 * inch, 0.32, 0.08 * inch))
+        describe(root, _words(data, maps, regions, subject))
+    return style.root_figure(root)
+
+
+def _sizes(views: Sequence[str], fine: float, crop: tuple[float, float]) -> tuple[float, list[float]]:
+    """Width of a new figure and height of each view in it, inches; all views are on one scale."""
+    shapes = [[raster(name, view, fine).shade.shape for name in HEMISPHERES] for view in views]
+    widths = [sum(width for _, width in pair) * (1 + GAP / 2) for pair in shapes]
+    heights = [max(height for height, _ in pair) * (crop[1] - crop[0]) for pair in shapes]
+    inch = min(WIDEST / max(widths), TALLEST / max(heights))
+    return max(widths) * inch, [height * inch for height in heights]
+
+
+def _regions(data: Any, subject: object) -> Outlines | None:
+    if isinstance(data, dict):
+        return None
+    source = unit_dataset(data, subject) if isinstance(data, Scores) else data
+    found = roi_outlines(source)
+    return found if any(found.values()) else None
+
+
+def _limits(maps: Maps, scale: str, scores: bool) -> tuple[float, float]:
+    low, high = colour_limits(maps, scale)
+    # accuracies are read from zero
+    return (min(low, 0.0), max(high, 0.01)) if scores and scale == "sequential" else (low, high)
+
+
+def _draw(
+    axes: Axes, maps: Maps, view: str, fine: float, colour: Any, regions: Outlines | None, named: bool,
+    crop: tuple[float, float],
+) -> None:  # fmt: skip
     left, bottom, top = 0.0, 0.0, 0.0
     for name in HEMISPHERES:
-        picture = _painted(name, view, fine, maps[name], lambda shown: colours((shown - low) / (high - low)))
+        picture = painted(name, view, fine, maps[name], colour)
         height, width = picture.shape[:2]
         axes.imshow(picture, extent=(left, left + width, 0, height), interpolation="antialiased", zorder=1)
-        _outline_all(axes, name, view, fine, (outlines or {}).get(name, {}), labels, left, (height, width))
+        outline_all(axes, name, view, fine, (regions or {}).get(name, {}), named, left, (height, width))
         left += width * (1 + GAP)
         bottom, top = crop[0] * height, max(top, crop[1] * height)
     axes.set(xlim=(0, left - width * GAP), ylim=(bottom, top), aspect="equal")
     axes.set_axis_off()
-    return describe_map(maps, outlines)
 
 
-def colour_limits(maps: dict[HemisphereName, NDArray[np.floating]], scale: str) -> tuple[float, float]:
-    """First and last value of the colour scale: the 98th percentile on either side of zero, or the range.
-
-    Examples
-    --------
-    >>> colour_limits({"left": np.array([0.0, 1.0]), "right": np.array([3.0, np.nan])}, "sequential")
-    (0.0, 3.0)
-    """
-    known = np.concatenate([values[np.isfinite(values)] for values in maps.values()])
-    if not known.size:
-        return (-1.0, 1.0) if scale == "symmetric" else (0.0, 1.0)
-    if scale == "symmetric":
-        top = float(np.percentile(np.abs(known), 98)) or 1.0
-        return -top, top
-    return float(known.min()), float(known.max()) if known.max() > known.min() else float(known.min()) + 1.0
-
-
-def describe_map(
-    maps: dict[HemisphereName, NDArray[np.floating]],
-    outlines: dict[HemisphereName, dict[str, NDArray[np.bool_]]] | None = None,
-) -> str:
-    """A map in words: mean of each region and hemisphere, or of each hemisphere.
-
-    Examples
-    --------
-    >>> describe_map({"left": np.array([1.0, 2.0]), "right": np.array([np.nan, 4.0])})
-    'Cortex map: left hemisphere mean 1.50; right hemisphere mean 4.00.'
-    """
-    parts = []
-    for name, values in maps.items():
-        regions = {roi: values[inside] for roi, inside in (outlines or {}).get(name, {}).items()} or {"": values}
-        means = [
-            f"{roi} {np.nanmean(part):+.2f}" if roi else f"mean {np.nanmean(part):.2f}"
-            for roi, part in regions.items()
-            if np.isfinite(part).any()
-        ]
-        if means:
-            parts.append(f"{name} hemisphere {', '.join(means)}")
-    return f"Cortex map: {'; '.join(parts)}." if parts else "Cortex map without values."
-
-
-@functools.lru_cache(maxsize=16)
-def _bare(hemisphere: HemisphereName, view: str, resolution: float) -> NDArray[np.float64]:
-    """Cortex without data: grey by sulcal depth, lit from beside the camera, (height, width, 4)."""
-    seen = raster(hemisphere, view, resolution)
-    depth = np.nan_to_num(seen.interpolate(fsaverage5(hemisphere).sulcal_depth)[0])
-    grey = GYRUS + (SULCUS - GYRUS) * (np.tanh(4 * depth) + 1) / 2
-    return np.concatenate([np.repeat(grey[..., None], 3, 2), seen.visible[..., None].astype(float)], 2)
-
-
-def _painted(
-    hemisphere: HemisphereName,
-    view: str,
-    resolution: float,
-    values: NDArray[np.floating],
-    colour: Callable[[NDArray[np.floating]], NDArray[np.floating]],
-) -> NDArray[np.float32]:
-    """Colours over shaded cortex, (height, width, 4), transparent where there is no brain."""
-    seen = raster(hemisphere, view, resolution)
-    picture = _bare(hemisphere, view, resolution).copy()
-    shown, share = seen.interpolate(values)
-    # the border of the data runs smoothly through triangles of which some corners have none
-    there = (_smooth(share, resolution) > 0.5) & np.isfinite(shown)
-    picture[there, :3] = colour(shown[there])[:, :3]
-    picture[..., :3] *= (AMBIENT + DIRECTED * seen.shade[..., None]).clip(0, 1) * picture[..., 3:]
-    return _averaged(picture)
-
-
-def _smooth(share: NDArray[np.floating], resolution: float) -> NDArray[np.floating]:
-    from scipy.ndimage import gaussian_filter
-
-    return gaussian_filter(share.astype(np.float32), SMOOTHING * resolution, truncate=3)
-
-
-def _averaged(picture: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Blocks of pixels to one: smooth edges. Colours come multiplied by alpha and leave divided by it."""
-    step = OVERSAMPLING
-    height, width = (size - size % step for size in picture.shape[:2])
-    blocks = picture[:height, :width].reshape(height // step, step, width // step, step, 4).mean((1, 3))
-    alpha = blocks[..., 3:]
-    return np.concatenate([blocks[..., :3] / np.maximum(alpha, 1e-6), alpha], 2).clip(0, 1).astype(np.float32)
-
-
-@functools.lru_cache(maxsize=64)
-def _membership(hemisphere: HemisphereName, view: str, resolution: float, inside: bytes) -> NDArray[np.floating]:
-    """How far each pixel is inside a region, 0 to 1, at the picture's own resolution."""
-    vertices = np.frombuffer(inside, dtype=bool).astype(float)
-    share = np.nan_to_num(raster(hemisphere, view, resolution).interpolate(vertices)[0])
-    return _smooth(share, resolution)[::OVERSAMPLING, ::OVERSAMPLING]
-
-
-def _outline_all(
-    axes: Axes,
-    hemisphere: HemisphereName,
-    view: str,
-    resolution: float,
-    regions: dict[str, NDArray[np.bool_]],
-    labels: bool,
-    left: float,
-    size: tuple[int, int],
-) -> None:
-    height, width = size
-    x, y = left + np.arange(width) + 0.5, height - np.arange(height) - 0.5
-    for roi, inside in regions.items():
-        share = _membership(hemisphere, view, resolution, inside.tobytes())[:height, :width]
-        _outline(axes, x, y, share, roi if labels else "")
-
-
-def _outline(
-    axes: Axes, x: NDArray[np.floating], y: NDArray[np.floating], share: NDArray[np.floating], label: str
-) -> None:
-    if (share > 0.5).mean() < LEAST_SEEN:
-        return
-    axes.contour(x, y, share, levels=[0.5], colors="#222222", linewidths=0.9 if label else 0.6, zorder=2)
-    if label:
-        row, column = _middle(share > 0.5)
-        effects = import_optional("matplotlib.patheffects", "plotting the cortex")
-        halo = [effects.withStroke(linewidth=1.6, foreground="white")]
-        axes.text(x[column], y[row], label, path_effects=halo, **LABEL)
-
-
-def _middle(inside: NDArray[np.bool_]) -> tuple[int, int]:
-    """Row and column deepest inside the largest piece of a region."""
-    from scipy.ndimage import distance_transform_edt, gaussian_filter, label
-
-    pieces, _ = label(inside)
-    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    depth = gaussian_filter(distance_transform_edt(largest), 2)
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(row), int(column)
+def _words(data: Any, maps: Maps, regions: Outlines | None, subject: object) -> str:
+    words = describe_map(maps, regions)
+    if isinstance(data, Scores):
+        units = unit_dataset(data, subject)
+        subjects = len(np.unique(units["subject"].values)) if "subject" in units else 1
+        words += f" {count(units.sizes['unit'], 'unit')}"
+        words += f" of {subjects} subjects; a vertex shows their mean." if subjects > 1 else "."
+    if getattr(data, "attrs", getattr(getattr(data, "units", None), "attrs", {})).get("space") == "fsaverage":
+        words += " Of fsaverage, the vertices that fsaverage5 shares are drawn."
+    return words

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from braincodec.errors import InputValueError
 from braincodec.extras import import_optional
-from braincodec.viz.cortex import DIVERGING, plot_cortex, roi_outlines
-from braincodec.viz.eeg import describe_topography, plot_time_course, plot_topography
+from braincodec.viz import style
+from braincodec.viz.alternative import describe, text_alternative
+from braincodec.viz.cortex import plot_cortex
+from braincodec.viz.eeg import plot_time_course
+from braincodec.viz.topography import plot_topography
+from braincodec.viz.vertices import roi_outlines
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +34,7 @@ WIDTH, CELL, HEADER, EEG_HEIGHT = 13.0, 1.52, 0.72, 2.75
 
 def demo_figure(
     images: dict[str, NDArray[np.uint8]], fmri: xr.DataArray, eeg: xr.DataArray, eeg_stimulus: str | None = None
-) -> tuple[Figure, str]:
+) -> Figure:
     """Show photographs with the responses that were predicted for them.
 
     Parameters
@@ -46,49 +49,27 @@ def demo_figure(
 
     Returns
     -------
-    figure : matplotlib.figure.Figure
-    text_alternative : str
-        The picture in words.
+    matplotlib.figure.Figure
 
     Raises
     ------
     InputValueError
         When there is no image, or an image lacks its response.
     """
-    pyplot = import_optional("matplotlib.pyplot", "the demo's figure")
     _check(images, fmri, eeg)
     rows = -(-len(images) // COLUMNS)
-    with pyplot.rc_context({"font.size": 9, "font.family": "sans-serif"}):
-        figure = pyplot.figure(figsize=(WIDTH, HEADER + CELL * rows + EEG_HEIGHT), facecolor="white")
-        top, bottom = figure.subfigures(2, 1, height_ratios=[HEADER + CELL * rows, EEG_HEIGHT])
-        words = _draw_maps(top, images, fmri, rows)
+    with style.styled():
+        figure: Figure = import_optional("matplotlib.figure", "the demo's figure").Figure(
+            figsize=(WIDTH, HEADER + CELL * rows + EEG_HEIGHT)
+        )
+        parts: Any = figure.subfigures(2, 1, height_ratios=[HEADER + CELL * rows, EEG_HEIGHT])
+        top, bottom = parts
+        describe(figure, "Responses that a simulated subject's model predicts.")
+        _draw_maps(top, images, fmri, rows)
         _draw_key(bottom, fmri)
         stimulus = eeg_stimulus or next(iter(images))
-        words.append(_draw_eeg(bottom, images[stimulus], eeg.sel(stimulus=stimulus).mean("repetition"), stimulus))
-    return figure, "Responses that a simulated subject's model predicts. " + " ".join(words)
-
-
-def save_figure(path: str | Path, figure: Figure, text_alternative: str, resolution: int = 150) -> Path:
-    """Write a figure with its text alternative as the file's description, and close it.
-
-    Parameters
-    ----------
-    path : str or Path
-        Usually ``.png``; an existing file is replaced.
-    figure : matplotlib.figure.Figure
-    text_alternative : str
-    resolution : int
-        Dots per inch.
-    """
-    from braincodec.atomic import atomic_path
-
-    pyplot = import_optional("matplotlib.pyplot", "the demo's figure")
-    path = Path(path)
-    metadata = {"Description": text_alternative} if path.suffix.lower() == ".png" else None
-    with atomic_path(path, overwrite=True) as temporary:
-        figure.savefig(temporary, dpi=resolution, metadata=metadata)
-    pyplot.close(figure)
-    return path
+        _draw_eeg(bottom, images[stimulus], eeg.sel(stimulus=stimulus).mean("repetition"), stimulus)
+    return figure
 
 
 def _check(images: dict[str, NDArray[np.uint8]], fmri: xr.DataArray, eeg: xr.DataArray) -> None:
@@ -100,59 +81,61 @@ def _check(images: dict[str, NDArray[np.uint8]], fmri: xr.DataArray, eeg: xr.Dat
             raise InputValueError(f"{name} has no response to {', '.join(sorted(missing))}")
 
 
-def _draw_maps(figure: SubFigure, images: dict[str, NDArray[np.uint8]], fmri: xr.DataArray, rows: int) -> list[str]:
-    pyplot = import_optional("matplotlib.pyplot", "the demo's figure")
+def _draw_maps(figure: SubFigure, images: dict[str, NDArray[np.uint8]], fmri: xr.DataArray, rows: int) -> None:
     inch = 1 / (HEADER + CELL * rows)  # as a part of this figure's height
     title = "Predicted brain responses of a simulated subject"
     figure.text(LEFT, 1 - 0.12 * inch, title, fontsize=15, weight="bold", va="top")
     where = "Made-up visual areas on the inflated fsaverage5 cortex, both hemispheres seen from behind and below"
-    figure.text(LEFT, 1 - 0.42 * inch, where, color="#555555", va="top")
+    figure.text(LEFT, 1 - 0.42 * inch, where, color=style.MUTED, va="top")
     grid = figure.add_gridspec(
         rows, 2 * COLUMNS, width_ratios=[1, 1.3] * COLUMNS, left=LEFT, right=0.995, top=1 - HEADER * inch,
         bottom=0.04 * inch, wspace=0.05, hspace=0.08,
     )  # fmt: skip
     outlines = roi_outlines(fmri)
-    words = []
     for number, (name, image) in enumerate(images.items()):
         row, column = divmod(number, COLUMNS)
         _show(figure.add_subplot(grid[row, 2 * column]), image)
         cortex = figure.add_subplot(grid[row, 2 * column + 1])
-        response = fmri.sel(stimulus=name)
-        described = plot_cortex(response, cortex, limits=(-LIMIT, LIMIT), outlines=outlines, crop=CROP)
-        words.append(f"{name}: {described}")
-    colours = pyplot.cm.ScalarMappable(norm=pyplot.Normalize(-LIMIT, LIMIT), cmap=DIVERGING)
+        plot_cortex(
+            fmri.sel(stimulus=name), limits=(-LIMIT, LIMIT), outlines=outlines, labels=False, colour_bar=False,
+            crop=CROP, axes=cortex,
+        )  # fmt: skip
+        describe(cortex, f"{name}: {text_alternative(cortex)}")
+    scale = style.colour_scale(style.DIVERGING, (-LIMIT, LIMIT))
     place = (0.845, 1 - 0.42 * inch, 0.14, 0.09 * inch)
-    bar = figure.colorbar(colours, cax=figure.add_axes(place), orientation="horizontal")
+    bar = figure.colorbar(scale, cax=figure.add_axes(place), orientation="horizontal")
     bar.set_ticks([-LIMIT, 0, LIMIT])
     bar.outline.set_visible(False)
-    bar.ax.set_title("Response (z-score)", fontsize=9, pad=3)
-    return words
+    bar.ax.set_title("Response (z-score)", loc="center", fontsize=9, fontweight="normal", pad=3)
 
 
 def _draw_key(figure: SubFigure, fmri: xr.DataArray) -> None:
     figure.text(LEFT, 0.96, "Simulated areas", fontsize=11, weight="bold", va="top")
     axes = figure.add_axes((LEFT, 0.02, 0.215, 0.86))
     nothing = fmri.isel(stimulus=0) * np.nan
-    plot_cortex(nothing.assign_attrs(fmri.attrs), axes, outlines=roi_outlines(fmri), labels=True, crop=CROP)
+    plot_cortex(nothing.assign_attrs(fmri.attrs), labels=True, colour_bar=False, crop=CROP, axes=axes)
+    describe(axes, "")
 
 
-def _draw_eeg(figure: SubFigure, image: NDArray[np.uint8], response: xr.DataArray, name: str) -> str:
+def _draw_eeg(figure: SubFigure, image: NDArray[np.uint8], response: xr.DataArray, name: str) -> None:
     title = "Predicted EEG of a simulated subject, mean of its repetitions"
     figure.text(0.26, 0.96, title, fontsize=11, weight="bold", va="top")
     _show(figure.add_axes((0.26, 0.27, 0.10, 0.48)), image)
-    words = [plot_time_course(response, figure.add_axes((0.405, 0.19, 0.25, 0.63)), marks=LATENCIES)]
-    channels = [str(channel) for channel in response["channel"].values]
-    at = [response.sel(time=latency, method="nearest").values for latency in LATENCIES]
+    course = figure.add_axes((0.405, 0.19, 0.235, 0.63))
+    plot_time_course(response, marks=LATENCIES, axes=course)
+    describe(course, f"EEG for {name}. {text_alternative(course)}")
+    at = [response.sel(time=latency, method="nearest") for latency in LATENCIES]
     top = float(np.abs(at).max())
     for number, (latency, values) in enumerate(zip(LATENCIES, at, strict=True)):
         axes = figure.add_axes((0.665 + 0.096 * number, 0.2, 0.094, 0.58))
-        picture = plot_topography(values, channels, axes, limits=(-top, top))
-        axes.set_title(f"{latency * 1000:.0f} ms", fontsize=10)
-        words.append(f"At {latency * 1000:.0f} ms {describe_topography(values, channels)}.")
-    bar = figure.colorbar(picture, cax=figure.add_axes((0.960, 0.30, 0.008, 0.38)))
+        plot_topography(values, limits=(-top, top), colour_bar=False, axes=axes)
+        axes.set_title(f"{latency * 1000:.0f} ms", loc="center", fontsize=10, fontweight="normal")
+        describe(axes, f"At {latency * 1000:.0f} ms: {text_alternative(axes)}")
+    bar = figure.colorbar(
+        style.colour_scale(style.DIVERGING, (-top, top)), cax=figure.add_axes((0.960, 0.30, 0.008, 0.38))
+    )
     bar.outline.set_visible(False)
-    bar.ax.set_title("µV", fontsize=9)
-    return f"EEG for {name}. " + " ".join(words)
+    bar.ax.set_title("µV", loc="center", fontsize=9, fontweight="normal")
 
 
 def _show(axes: Axes, image: NDArray[np.uint8]) -> None:

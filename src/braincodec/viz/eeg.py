@@ -1,145 +1,243 @@
-"""EEG responses: time courses and topographies."""
+"""EEG over time: responses of channels, and accuracy with the bounds of what could be explained."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from braincodec.errors import InputValueError, UnknownNameError
-from braincodec.extras import import_optional
+from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
+from braincodec.evaluation.scores import Scores
+from braincodec.viz import style
+from braincodec.viz.alternative import count, describe, number
+from braincodec.viz.unit_values import unit_dataset
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-# of Okabe and Ito, told apart with every common kind of colour blindness
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-DIVERGING = "RdBu_r"
-# spherical positions of 10-10 channels, as MNE knows them
-MONTAGE = "easycap-M1"
+DIMS = ("channel", "time")
+ACCURACY, LOWER, UPPER = "accuracy_half", "noise_ceiling_lower", "noise_ceiling_upper"
+WHOLE = "correlation"
+SIZE = (6.0, 3.0)  # inches
+MOST_NAMED = len(style.CYCLE)
+USUAL = ("Oz", "PO8", "Cz")
 
 
 def plot_time_course(
     response: xr.DataArray,
-    axes: Axes | None = None,
     *,
-    channels: tuple[str, ...] = ("Oz", "PO8", "Cz"),
-    marks: tuple[float, ...] = (),
+    channels: Sequence[str] | None = None,
+    marks: Sequence[float] = (),
     unit: str = "µV",
-) -> str:
-    """Draw all channels over time, a few of them in colour and named at their largest deflection.
+    axes: Axes | None = None,
+) -> Figure:
+    """Draw all channels over time, a few of them in colour and named at the right.
 
     Parameters
     ----------
     response : xarray.DataArray, dims (channel, time)
-    axes : matplotlib.axes.Axes, optional
-        Default: a new figure.
-    channels : tuple of str
-        At most four to name.
-    marks : tuple of float
+        Times in seconds.
+    channels : sequence of str, optional
+        At most six to name; default: those of Oz, PO8 and Cz that are there, or else the three with the largest
+        deflections.
+    marks : sequence of float
         Times, in seconds, to mark with a line.
     unit : str
+        Of the response, for the axis.
+    axes : matplotlib.axes.Axes, optional
+        Default: a new figure.
 
     Returns
     -------
-    str
-        The time courses in words.
+    matplotlib.figure.Figure
 
     Raises
     ------
+    InputValueError
+        For other dims, or too many channels to name.
     UnknownNameError
         When a channel to name is not there.
     """
-    pyplot = import_optional("matplotlib.pyplot", "plotting EEG")
-    if response.dims != ("channel", "time"):
-        raise InputValueError(f"a time course takes dims (channel, time), got {response.dims}")
-    names = [str(name) for name in response["channel"].values]
-    for name in channels:
+    names = _check_channels(response, "a time course")
+    chosen = _named_channels(response, names) if channels is None else list(channels)
+    for name in chosen:
         if name not in names:
             raise UnknownNameError("channel", name, names)
-    axes = axes if axes is not None else pyplot.subplots()[1]
+    if len(chosen) > MOST_NAMED:
+        raise InputValueError(f"at most {MOST_NAMED} channels can be named in one figure, not {len(chosen)}")
     times = response["time"].values * 1000
-    axes.plot(times, response.values.T, color="#B8B8B8", linewidth=0.6, zorder=1)
-    axes.axhline(0, color="#444444", linewidth=0.6, zorder=2)
-    axes.axvline(0, color="#444444", linewidth=0.6, zorder=2)
-    for time in marks:
-        axes.axvline(time * 1000, color="#888888", linewidth=0.7, linestyle=(0, (4, 3)), zorder=0)
-    words = []
-    for name, colour in zip(channels, COLOURS, strict=False):
-        course = response.sel(channel=name).values
-        peak = int(np.abs(course).argmax())
-        axes.plot(times, course, color=colour, linewidth=2, zorder=3, label=name)
-        words.append(f"{name} peaks at {times[peak]:.0f} ms with {course[peak]:+.1f} {unit}")
-    axes.legend(frameon=False, loc="upper right", ncols=len(channels), handlelength=1.2, columnspacing=1.2)
-    axes.set(xlim=(times[0], times[-1]), xlabel="Time from image onset (ms)", ylabel=unit)
-    axes.spines[["top", "right"]].set_visible(False)
-    return f"EEG time course of {len(names)} channels: {'; '.join(words)}."
+    words, labels = [], []
+    with style.styled():
+        axes = style.single(axes, SIZE)
+        axes.plot(times, response.values.T, color="#C3CBD4", linewidth=0.6, zorder=1)
+        axes.axhline(0, color=style.AXIS, linewidth=0.8, zorder=2)
+        for time in marks:
+            axes.axvline(time * 1000, color=style.AXIS, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+        for name, colour in zip(chosen, style.CYCLE, strict=False):
+            course = response.sel(channel=name).values
+            axes.plot(times, course, color=colour, linewidth=1.9, zorder=3)
+            if np.isfinite(course).any():
+                peak = int(np.nanargmax(np.abs(course)))
+                words.append(f"{name} peaks at {times[peak]:.0f} ms with {course[peak]:+.1f} {unit}")
+                labels.append((float(course[np.isfinite(course)][-1]), name, colour))
+        style.time_axis(axes, times)
+        axes.set_ylabel(unit)
+        style.end_labels(axes, labels)
+        described = f": {'; '.join(words)}" if words else ""
+        describe(axes, f"EEG time course of {count(len(names), 'channel')}{described}.")
+    return style.root_figure(axes)
 
 
-def plot_topography(
-    values: NDArray[np.floating],
-    channels: list[str],
-    axes: Axes | None = None,
+def plot_accuracy_over_time(
+    data: Scores | xr.Dataset | xr.DataArray,
     *,
-    limits: tuple[float, float] | None = None,
-) -> AxesImage:
-    """Draw values over the scalp, seen from above, nose up.
+    lower: xr.DataArray | None = None,
+    upper: xr.DataArray | None = None,
+    channels: Sequence[str] | None = None,
+    subject: object = None,
+    axes: Axes | None = None,
+) -> Figure:
+    """Draw the accuracy of predicted EEG over time between nothing and what could be explained, mean over channels.
+
+    Accuracy and bounds share their target, the mean of the same random half of the repetitions. The upper bound
+    correlates that half with a mean that contains it, so it is optimistic, and is labelled so.
 
     Parameters
     ----------
-    values : array, shape (channels,)
-    channels : list of str
-        Names of the 10-10 system.
+    data : Scores, Dataset or DataArray, dims ([subject,] channel, time)
+        ``accuracy_half`` and the noise ceilings of a Dataset or of scores; the correlation with the mean of all
+        repetitions where these are not known. Times in seconds.
+    lower, upper : DataArray, optional
+        Bounds, where `data` is an array.
+    channels : sequence of str, optional
+        To average over; default: all.
+    subject : optional
+        Default: every subject as a thin line, and their mean.
     axes : matplotlib.axes.Axes, optional
         Default: a new figure.
-    limits : (float, float), optional
-        Values of the first and last colour; default: symmetric around zero.
 
     Returns
     -------
-    matplotlib.image.AxesImage
-        For a colour bar.
+    matplotlib.figure.Figure
 
     Raises
     ------
-    UnknownNameError
-        When a channel has no standard position.
+    InputTypeError, InputValueError
+        When there is no accuracy over channels and times, or a channel or subject is not there.
     """
-    pyplot = import_optional("matplotlib.pyplot", "plotting EEG")
-    mne = import_optional("mne", "plotting a topography")
-    montage = mne.channels.make_standard_montage(MONTAGE)
-    for name in channels:
-        if name not in montage.ch_names:
-            raise UnknownNameError("channel", name, montage.ch_names, where="of the 10-10 system")
-    info = mne.create_info(channels, 100.0, "eeg").set_montage(montage)
-    axes = axes if axes is not None else pyplot.subplots()[1]
-    top = float(np.abs(values).max()) or 1.0
-    image, _ = mne.viz.plot_topomap(
-        values,
-        info,
-        axes=axes,
-        show=False,
-        cmap=DIVERGING,
-        vlim=limits or (-top, top),
-        contours=4,
-        sensors=False,
-        extrapolate="head",
-        sphere=0.098,
-    )
-    return image
+    table, stimuli = _over_time(data, lower, upper, subject)
+    names = [str(name) for name in table["channel"].values]
+    for name in channels or []:
+        if name not in names:
+            raise UnknownNameError("channel", name, names)
+    if channels is not None and not len(channels):
+        raise InputValueError("accuracy over time needs at least one channel")
+    shown = table.sel(channel=list(channels)) if channels is not None else table
+    mean = shown.mean("channel")
+    times = mean["time"].values * 1000
+    accuracy = ACCURACY if ACCURACY in mean else WHOLE
+    with style.styled():
+        axes = style.single(axes, SIZE)
+        labels = _draw_bounds(axes, times, mean)
+        courses = np.atleast_2d(mean[accuracy].values)
+        if len(courses) > 1:
+            axes.plot(times, courses.T, color=style.MODEL, linewidth=0.6, alpha=0.5)
+        course = _mean(courses)
+        axes.plot(times, course, color=style.MODEL, linewidth=2)
+        labels.append((_last(course), "accuracy", style.MODEL))
+        axes.axhline(0, color=style.AXIS, linewidth=0.8, zorder=0)
+        style.time_axis(axes, times)
+        axes.set_ylabel("Correlation")
+        style.end_labels(axes, labels)
+        parts = [f"mean of {count(shown.sizes['channel'], 'channel')}"]
+        parts += [f"{len(courses)} subjects"] if len(courses) > 1 else []
+        parts += [count(stimuli, "stimulus")] if stimuli else []
+        style.title(axes, "Accuracy of predicted EEG", ", ".join(parts))
+        describe(axes, f"Accuracy over time, {', '.join(parts)}: {_peak_words(mean, course, times)}.")
+    return style.root_figure(axes)
 
 
-def describe_topography(values: NDArray[np.floating], channels: list[str], unit: str = "µV") -> str:
-    """A topography in words: where it is highest and lowest.
+def _check_channels(response: xr.DataArray, what: str) -> list[str]:
+    if getattr(response, "dims", None) != DIMS:
+        raise InputValueError(f"{what} takes dims (channel, time), got {getattr(response, 'dims', type(response))}")
+    if not all(response.shape):
+        raise InputValueError(f"{what} needs at least one channel and one time, got shape {response.shape}")
+    return [str(name) for name in response["channel"].values]
 
-    Examples
-    --------
-    >>> describe_topography(np.array([1.0, -2.0]), ["Oz", "Cz"])
-    'highest at Oz (+1.0 µV), lowest at Cz (-2.0 µV)'
-    """
-    high, low = int(values.argmax()), int(values.argmin())
-    there = [f"{channels[place]} ({values[place]:+.1f} {unit})" for place in (high, low)]
-    return f"highest at {there[0]}, lowest at {there[1]}"
+
+def _named_channels(response: xr.DataArray, names: list[str]) -> list[str]:
+    usual = [name for name in names if name in USUAL]
+    largest = np.nan_to_num(np.abs(response.values)).max(1).argsort()[::-1][:3]
+    return usual or [names[place] for place in largest]
+
+
+def _over_time(
+    data: Scores | xr.Dataset | xr.DataArray, lower: xr.DataArray | None, upper: xr.DataArray | None, subject: object
+) -> tuple[xr.Dataset, int]:
+    """Accuracy and bounds as one Dataset, and the number of stimuli."""
+    import xarray as xr
+
+    stimuli = 0
+    if isinstance(data, Scores):
+        table = unit_dataset(data, subject)
+        stimuli = int(data.table["n_stimuli"].max()) if len(data.table) else 0
+    elif isinstance(data, xr.DataArray):
+        bounds = {name: bound for name, bound in ((LOWER, lower), (UPPER, upper)) if bound is not None}
+        table = xr.Dataset({ACCURACY: data, **bounds})
+    elif isinstance(data, xr.Dataset):
+        table = data if subject is None or "subject" not in data.dims else data.sel(subject=subject)
+    else:
+        raise InputTypeError(f"accuracy over time takes Scores, a Dataset or a DataArray, not {type(data).__name__}")
+    kept = [name for name in (ACCURACY, LOWER, UPPER) if name in table] if ACCURACY in table else [WHOLE]
+    if kept[0] not in table or not set(DIMS) <= set(table[kept[0]].dims):
+        found = ", ".join(map(str, table.data_vars)) or "nothing"
+        raise InputValueError(f"accuracy over time needs {ACCURACY} or {WHOLE} over channel and time; there is {found}")
+    chosen = table[kept]
+    return chosen.transpose(*[dim for dim in chosen.dims if dim not in DIMS], *DIMS), stimuli
+
+
+def _draw_bounds(axes: Axes, times: NDArray[np.floating], mean: xr.Dataset) -> list[tuple[float, str, str]]:
+    """The band between both bounds; returns the labels of its edges."""
+    bounds = {name: _mean(np.atleast_2d(mean[name].values)) for name in (LOWER, UPPER) if name in mean}
+    if len(bounds) == 2:
+        axes.fill_between(times, bounds[LOWER], bounds[UPPER], color=style.CEILING, linewidth=0)
+    labels = []
+    for name, line, text in (
+        (LOWER, "solid", "noise ceiling, lower"),
+        (UPPER, (0, (4, 2)), "noise ceiling, upper\n(optimistic)"),
+    ):
+        if name in bounds:
+            axes.plot(times, bounds[name], color=style.CEILING_EDGE, linewidth=1, linestyle=line)
+            labels.append((_last(bounds[name]), text, style.MUTED))
+    return labels
+
+
+def _mean(courses: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Mean over rows without those that are NaN."""
+    known = np.isfinite(courses)
+    total = np.where(known, courses, 0.0).sum(0)
+    return np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan)
+
+
+def _last(course: NDArray[np.floating]) -> float:
+    known = course[np.isfinite(course)]
+    return float(known[-1]) if known.size else 0.0
+
+
+def _peak_words(mean: xr.Dataset, course: NDArray[np.floating], times: NDArray[np.floating]) -> str:
+    if not np.isfinite(course).any():
+        return "no known value"
+    peak = int(np.nanargmax(course))
+    words = f"highest at {times[peak]:.0f} ms with a correlation of {number(course[peak])}"
+    bounds = {
+        text: number(_mean(np.atleast_2d(mean[name].values))[peak])
+        for name, text in ((LOWER, "lower"), (UPPER, "upper, optimistic,"))
+        if name in mean
+    }
+    at = " and ".join(f"{text} {value}" for text, value in bounds.items())
+    words += f", where the noise ceiling is {at}".replace(", and", " and") if bounds else ", no noise ceiling"
+    return words + f"; mean over time {number(float(np.nanmean(course)))}"

@@ -14,6 +14,7 @@ import numpy as np
 
 from braincodec.errors import UnknownNameError
 from braincodec.mesh import HemisphereName, fsaverage5
+from braincodec.viz.flat import flat_surface
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +30,7 @@ VIEWS = {
     # from behind and below: early visual, lateral and ventral temporal areas at once
     "occipital": ((0.0, -1.0, -0.62), (0.0, 0.0, 1.0)),
 }
+FLAT = "flat"
 # the picture is computed at twice its size and averaged, for smooth edges
 OVERSAMPLING = 2
 # pixels per millimetre before averaging down
@@ -79,13 +81,13 @@ class Raster:
 
 @functools.lru_cache(maxsize=16)
 def raster(hemisphere: HemisphereName, view: str = "occipital", resolution: float = RESOLUTION) -> Raster:
-    """Rasterise one hemisphere's inflated surface.
+    """Rasterise one hemisphere: its inflated surface from one side, or the whole of it unfolded.
 
     Parameters
     ----------
     hemisphere : {"left", "right"}
     view : str
-        One of `VIEWS`.
+        One of `VIEWS`, or ``"flat"``.
     resolution : float
         Pixels per millimetre.
 
@@ -94,16 +96,14 @@ def raster(hemisphere: HemisphereName, view: str = "occipital", resolution: floa
     UnknownNameError
         For another view.
     """
-    if view not in VIEWS:
-        raise UnknownNameError("view", view, VIEWS)
-    mesh = fsaverage5(hemisphere)
-    points = mesh.inflated @ _camera(hemisphere, view).T  # (vertices, 3): right, up, towards the camera
-    low, high = points[:, :2].min(0) - MARGIN, points[:, :2].max(0) + MARGIN
+    points, faces = _surface(hemisphere, view)
+    used = points[np.unique(faces), :2]
+    low, high = used.min(0) - MARGIN, used.max(0) + MARGIN
     width, height = np.ceil((high - low) * resolution).astype(int)
     # pixel coordinates: columns to the right, rows downwards
     flat = np.stack([(points[:, 0] - low[0]) * resolution, (high[1] - points[:, 1]) * resolution], 1)
-    normals = _vertex_normals(points, mesh.faces)
-    front = mesh.faces[_signed_area(flat, mesh.faces) < 0]  # rows grow downwards, so facing triangles turn clockwise
+    normals = _vertex_normals(points, faces)
+    front = faces[_signed_area(flat, faces) < 0]  # rows grow downwards, so facing triangles turn clockwise
     pixel, corner, weight = _cover(flat, front, int(width), int(height))
     # the nearest triangle wins: written last
     order = np.argsort((points[:, 2][front][corner] * weight).sum(1), kind="stable")
@@ -119,6 +119,16 @@ def raster(hemisphere: HemisphereName, view: str = "occipital", resolution: floa
         weights.reshape(height, width, 3),
         shade.reshape(height, width).astype(np.float32),
     )
+
+
+def _surface(hemisphere: HemisphereName, view: str) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Vertices (n, 3) as right, up and towards the camera, and triangles."""
+    if view == FLAT:
+        return flat_surface(hemisphere)
+    if view not in VIEWS:
+        raise UnknownNameError("view", view, VIEWS)
+    mesh = fsaverage5(hemisphere)
+    return mesh.inflated @ _camera(hemisphere, view).T, mesh.faces
 
 
 def _camera(hemisphere: HemisphereName, view: str) -> NDArray[np.float64]:
@@ -176,4 +186,5 @@ def _vertex_normals(points: NDArray[np.float64], faces: NDArray[np.int32]) -> ND
     normals = np.zeros_like(points)
     for corner in range(3):
         np.add.at(normals, faces[:, corner], of_face)
-    return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    # a vertex of no triangle has none
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

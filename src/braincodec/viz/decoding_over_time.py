@@ -1,0 +1,169 @@
+"""Pairwise decoding of stimuli over time, and from one time to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
+from braincodec.evaluation.scores import Scores
+from braincodec.viz import style
+from braincodec.viz.alternative import describe, number
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+CHANCE = 0.5
+MEASURED, PREDICTED, ACROSS = "pairwise_decoding", "pairwise_decoding_predicted", "time_generalisation"
+
+
+def plot_pairwise_decoding(
+    data: Scores | xr.DataArray,
+    predicted: xr.DataArray | None = None,
+    *,
+    subject: object = None,
+    axes: Axes | None = None,
+) -> Figure:
+    """Draw how well pairs of stimuli are told apart over time, from measured and from predicted responses.
+
+    Parameters
+    ----------
+    data : Scores or DataArray (time,)
+        Accuracy, 0 to 1; times in seconds.
+    predicted : DataArray (time,), optional
+        The same for predicted responses; of scores, their own.
+    subject : optional
+        Default: the mean of all.
+    axes : matplotlib.axes.Axes, optional
+        Default: a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        When there is no accuracy over time.
+    """
+    curves = {"measured": _curve(data, MEASURED, ("time",), subject)}
+    if isinstance(data, Scores) and PREDICTED in data.curves:
+        curves["predicted"] = _curve(data, PREDICTED, ("time",), subject)
+    elif predicted is not None:
+        curves["predicted"] = _curve(predicted, PREDICTED, ("time",), subject)
+    colours = {"measured": style.INK, "predicted": style.MODEL}
+    labels, words = [], []
+    with style.styled():
+        axes = style.single(axes, (6.0, 3.0))
+        for name, curve in curves.items():
+            times = curve["time"].values * 1000
+            axes.plot(times, curve.values, color=colours[name], linewidth=1.9)
+            known = curve.values[np.isfinite(curve.values)]
+            labels.append((float(known[-1]) if known.size else CHANCE, f"{name} responses", colours[name]))
+            words.append(f"{name} responses: {_peak(curve.values, times)}")
+        axes.axhline(CHANCE, color=style.AXIS, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+        labels.append((CHANCE, "chance", style.MUTED))
+        style.time_axis(axes, times)
+        low, high = axes.get_ylim()
+        axes.set(ylim=(min(low, CHANCE - 0.05), max(high, CHANCE + 0.05)), ylabel="Pairwise decoding accuracy")
+        style.end_labels(axes, labels)
+        style.title(axes, "Pairwise decoding of stimuli")
+        describe(axes, f"Pairwise decoding over time, chance {CHANCE}. {'; '.join(words)}.")
+    return style.root_figure(axes)
+
+
+def plot_time_generalisation(
+    data: Scores | xr.DataArray, *, subject: object = None, axes: Axes | None = None
+) -> Figure:
+    """Draw how well a decoder trained at one time works at another.
+
+    Parameters
+    ----------
+    data : Scores or DataArray (train_time, test_time)
+        Accuracy, 0 to 1; times in seconds.
+    subject : optional
+        Default: the mean of all.
+    axes : matplotlib.axes.Axes, optional
+        Default: a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        White is chance, red above it.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        When there is no accuracy over both times.
+    """
+    matrix = _curve(data, ACROSS, ("train_time", "test_time"), subject)
+    train, test = (matrix[name].values * 1000 for name in matrix.dims)
+    values = matrix.values
+    if not np.isfinite(values).any():
+        raise InputValueError("the time-time matrix has no known value")
+    reach = max(float(np.nanmax(np.abs(values - CHANCE))), 0.01)
+    with style.styled():
+        axes = style.single(axes, (4.6, 4.1), fixed=True)
+        picture = axes.imshow(
+            values, origin="lower", extent=(*_edges(test), *_edges(train)), cmap=style.DIVERGING,
+            vmin=CHANCE - reach, vmax=CHANCE + reach, aspect="equal",
+        )  # fmt: skip
+        both = (max(train[0], test[0]), min(train[-1], test[-1]))
+        axes.plot(both, both, color=style.INK, linewidth=0.7, linestyle=(0, (4, 3)))
+        for line in (axes.axhline, axes.axvline):
+            line(0, color=style.AXIS, linewidth=0.8)
+        axes.set(xlabel="Tested at (ms)", ylabel="Trained at (ms)")
+        bar = style.colour_bar(axes, picture, "Accuracy", (1.04, 0.2, 0.035, 0.6), horizontal=False)
+        bar.set_ticklabels([number(CHANCE - reach), "chance", number(CHANCE + reach)])
+        style.title(axes, "Decoding across time", "times from stimulus onset; dashed: same time")
+        describe(axes, _across_words(values, train, test))
+    return style.root_figure(axes)
+
+
+def _curve(data: Any, name: str, dims: tuple[str, ...], subject: object) -> xr.DataArray:
+    import xarray as xr
+
+    curve = data
+    if isinstance(data, Scores):
+        if name not in data.curves:
+            raise InputValueError(f"the scores of {data.name} have no {name}")
+        curve = data.curves[name]
+    if not isinstance(curve, xr.DataArray):
+        raise InputTypeError(f"{name} takes Scores or a DataArray with dims {dims}, not {type(data).__name__}")
+    if "subject" in curve.dims:
+        labels = [str(label) for label in curve["subject"].values]
+        if subject is not None and str(subject) not in labels:
+            raise UnknownNameError("subject", str(subject), labels)
+        curve = curve.mean("subject") if subject is None else curve.isel(subject=labels.index(str(subject)))
+    if set(curve.dims) != set(dims) or not all(curve.shape) or not set(dims) <= set(curve.coords):
+        raise InputValueError(
+            f"{name} needs dims {dims} with times in seconds, got {curve.dims} of shape {curve.shape}"
+        )
+    return curve.transpose(*dims)
+
+
+def _edges(times: NDArray[np.floating]) -> tuple[float, float]:
+    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1.0
+    return float(times[0] - step / 2), float(times[-1] + step / 2)
+
+
+def _peak(values: NDArray[np.floating], times: NDArray[np.floating]) -> str:
+    if not np.isfinite(values).any():
+        return "no known value"
+    peak = int(np.nanargmax(values))
+    return f"highest at {times[peak]:.0f} ms with {number(values[peak])}, mean {number(float(np.nanmean(values)))}"
+
+
+def _across_words(values: NDArray[np.floating], train: NDArray[np.floating], test: NDArray[np.floating]) -> str:
+    row, column = np.unravel_index(int(np.nanargmax(values)), values.shape)
+    words = (
+        f"Decoding across time, chance {CHANCE}: highest {number(values[row, column])}, trained at {train[row]:.0f} ms "
+        f"and tested at {test[column]:.0f} ms; mean {number(float(np.nanmean(values)))}"
+    )
+    if len(train) == len(test) and np.allclose(train, test):
+        words += f"; mean at the same time {number(float(np.nanmean(np.diag(values))))}"
+    return f"{words}."
