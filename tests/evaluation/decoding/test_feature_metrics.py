@@ -53,13 +53,14 @@ def offline_backbone():
 
 
 def test_the_offline_backbone_identifies_degraded_photographs_and_not_shuffled_ones(offline_backbone, crops):
+    crops = crops[::2]
     metric = TwoWayEfficientNetLite(device="cpu")
     rates = metric.update(degraded(crops, 15), crops).compute()
     assert rates.mean() > 0.9
     assert metric.weights.startswith("efficientnet_lite:0, layer _avg_pooling, weights: efficientnet-lite0")
     random = np.random.default_rng(0)
     features = offline_backbone(degraded(crops, 15)), offline_backbone(crops)
-    shuffled = [two_way_identification(features[0][random.permutation(len(crops))], features[1]) for _ in range(20)]
+    shuffled = [two_way_identification(features[0][random.permutation(len(crops))], features[1]) for _ in range(40)]
     assert np.mean(shuffled) == pytest.approx(0.5, abs=0.05)
 
 

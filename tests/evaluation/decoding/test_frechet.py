@@ -38,9 +38,9 @@ def by_formula(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def test_the_distance_is_that_of_the_formula():
-    prediction, truth = images(60, 0, 200), images(60, 1)
+    prediction, truth = images(30, 0, 200), images(30, 1)
     metric = small().update(prediction, truth)
-    with pytest.warns(FewImagesWarning, match="60 images with 10 features: below 2,048"):
+    with pytest.warns(FewImagesWarning, match="30 images with 10 features: below 2,048"):
         found = metric.compute()
     features = NetworkFeatures(SMALL, device="cpu")
     expected = by_formula(features(prediction), features(truth))
@@ -52,25 +52,25 @@ def test_the_distance_is_that_of_the_formula():
 
 def test_a_set_has_no_distance_to_itself():
     with pytest.warns(FewImagesWarning):
-        assert abs(small().update(images(40, 0), images(40, 0)[::-1]).compute()) < 1e-7
+        assert abs(small().update(images(20, 0), images(20, 0)[::-1]).compute()) < 1e-7
 
 
 def test_merging_workers_gives_what_one_would_have_given():
-    prediction, truth = images(50, 0, 200), images(50, 1)
+    prediction, truth = images(24, 0, 200), images(24, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewImagesWarning)
         whole = small().update(prediction, truth).compute()
-        first, second = small().update(prediction[:20], truth[:20]), small().update(prediction[20:], truth[20:])
+        first, second = small().update(prediction[:9], truth[:9]), small().update(prediction[9:], truth[9:])
         before = second.compute()
         assert small().merge(first).merge(second).merge(small()).compute() == pytest.approx(float(whole), rel=1e-9)
         assert second.compute() == before
 
 
 def test_enough_images_give_no_warning(monkeypatch):
-    monkeypatch.setattr(frechet, "FEWEST_IMAGES", 30)
+    monkeypatch.setattr(frechet, "FEWEST_IMAGES", 15)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        small().update(images(30, 0), images(30, 1)).compute()
+        small().update(images(15, 0), images(15, 1)).compute()
 
 
 def test_sets_too_small_for_a_covariance_are_refused():
