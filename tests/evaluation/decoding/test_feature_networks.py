@@ -60,7 +60,7 @@ def test_an_absent_package_is_named(torchvision, offline, monkeypatch, name, pac
         ("swav", "resnet50", 224),
     ],
 )
-def test_published_files_are_found_named_and_give_the_features_of_the_published_evaluation(
+def test_published_files_are_found_and_give_the_features_of_the_published_evaluation(
     torchvision, hub, crops, name, architecture, size
 ):
     from torchvision.models.feature_extraction import create_feature_extractor
