@@ -18,9 +18,12 @@ from braincodec.cli.convert import convert
 from braincodec.cli.demo import demo
 from braincodec.cli.doctor import doctor
 from braincodec.cli.encode import encode
+from braincodec.cli.evaluate import evaluate
 from braincodec.cli.info import info
+from braincodec.cli.metrics import metrics
 from braincodec.cli.models import models
 from braincodec.cli.output import note
+from braincodec.cli.report import report
 from braincodec.cli.responses import responses
 from braincodec.errors import BraincodecError
 
@@ -31,7 +34,7 @@ OPTION_OF_ARGUMENT = {"value_range=": "--value-range 0,1", "dataset=": "--datase
 
 app = typer.Typer(
     name="braincodec",
-    help="Images to brain responses: run encoding models of fMRI and EEG.",
+    help="Images to brain responses: run and judge models of fMRI and EEG.",
     epilog="Start with 'braincodec demo'. Every command has its own --help.",
     no_args_is_help=True,
     add_completion=False,
@@ -49,6 +52,11 @@ app.command(
     "--roi V1,V2 -o v1-v2.zarr"
 )(encode)
 app.add_typer(responses)
+app.command(
+    epilog="Example: braincodec evaluate predictions.npy --dataset digit69 --root digit69/ -o scores --html report.html"
+)(evaluate)
+app.command(epilog="Example: braincodec report ridge-scores network-scores -o report.html")(report)
+app.command(epilog="Example: braincodec metrics ssim")(metrics)
 
 
 def _show_version(wanted: bool) -> None:

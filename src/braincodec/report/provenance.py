@@ -37,10 +37,14 @@ def dataset_facts(scores: Scores) -> list[tuple[str, str]]:
 
 
 def split_facts(scores: Scores) -> list[tuple[str, str]]:
-    """Counts of the split's parts, and which was scored."""
+    """Counts of the split's parts, over all subjects and of each, and which part was scored."""
     split = scores.about.get("split", {})
-    found = [(f"{part} stimuli", in_words(split[part])) for part in ("train", "validation", "test") if part in split]
-    return ([("scored part", str(split["part"]))] if "part" in split else []) + found
+    found = [("scored part", str(split["part"]))] if "part" in split else []
+    found += [(f"{part} stimuli", in_words(split[part])) for part in ("train", "validation", "test") if part in split]
+    of_subjects = split.get("of_subjects") or {}
+    if len(of_subjects) > 1:
+        found += [(f"stimuli of subject {name}", in_words(counts)) for name, counts in of_subjects.items()]
+    return found
 
 
 def leakage_facts(scores: Scores) -> list[tuple[str, str]]:

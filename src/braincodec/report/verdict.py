@@ -25,6 +25,8 @@ HEADLINES = (
     "pattern_correlation",
 )
 SIGNIFICANT = 0.05
+# of an evaluation's own warnings, those that `cautions` words itself begin like this
+SAID_ALREADY = ("scored on the ", "predictions were rescaled ")
 # more subjects than this are summed up by the least and the greatest
 MOST_SUBJECTS_NAMED = 3
 
@@ -78,7 +80,7 @@ def verdict(scores: Scores) -> list[Phrase]:
         Phrase(f". {_sizes(rows, part)}"),
         *_against_floor(rows),
         *_against_ceiling(rows),
-        Phrase(f" {leakage_in_words(about)}"),
+        Phrase(f" {_split_in_words(about)}"),
     ]
     return [phrase for phrase in phrases if phrase.text]
 
@@ -204,6 +206,16 @@ def _against_ceiling(rows: list[dict[str, Any]]) -> list[Phrase]:
     ]
 
 
+def _split_in_words(about: dict[str, Any]) -> str:
+    """What the leakage check found, shortly; nothing where it found something, which is a caution of its own."""
+    leakage = about.get("leakage") or {}
+    if leakage.get("passed") is False:
+        return ""
+    if leakage.get("passed") is True and leakage.get("n_test") and not leakage.get("subjects"):
+        return f"None of the {count(leakage['n_test'])} test images was found among the training images."
+    return leakage_in_words(about)
+
+
 def leakage_in_words(about: dict[str, Any]) -> str:
     """What the leakage check found, or that there was none."""
     leakage = about.get("leakage") or {}
@@ -226,8 +238,10 @@ def cautions(scores: Scores) -> list[str]:
             "Transductive: predictions were rescaled with the mean and deviation of the test set itself, which a model "
             "in use does not know. Scores like these are not comparable with others."
         )
-    found += [str(warning) for warning in about.get("warnings", [])]
-    return found
+    warnings = [str(warning) for warning in about.get("warnings", [])]
+    return found + [
+        text for text in warnings if not text.startswith(SAID_ALREADY) and text != leakage.get("summary", "")
+    ]
 
 
 def tiles(scores: Scores) -> list[Tile]:

@@ -1,0 +1,215 @@
+"""``braincodec evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from braincodec.cli.options import (
+    ALL,
+    STORE_VARIABLE,
+    Anonymous,
+    Overwrite,
+    ShowProgress,
+    open_given_store,
+    parse_names,
+)
+from braincodec.cli.output import note, say, say_json, say_table
+from braincodec.errors import InputValueError, UnknownNameError
+
+if TYPE_CHECKING:
+    from braincodec.datasets import Dataset, Recording
+    from braincodec.evaluation.scores import Scores
+
+
+def evaluate(
+    predictions: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="File or folder of predictions, or of a model; one for all subjects, or one for each. "
+            "Left out for a model of a store.",
+            show_default=False,
+        ),
+    ] = None,
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Such as digit69; an unknown name lists them.")] = "",
+    root: Annotated[Path | None, typer.Option("--root", help="Folder where the data set lies.")] = None,
+    dataset_option: Annotated[
+        list[str] | None, typer.Option("--dataset-option", help="name=value of the data set's own; may be repeated.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="1, or several: 1,2, or all; may be left out where there is one.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", "-s", envvar=STORE_VARIABLE, help="Store that --model is in.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Identifier of a model in a store.")] = None,
+    part: Annotated[str, typer.Option("--part", help="Of the split: test, validation or train.")] = "test",
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="Names, a,b; 'braincodec metrics' lists them.")
+    ] = None,
+    roi: Annotated[str, typer.Option("--roi", help="Regions, V1,V2, or all.")] = ALL,
+    noise_ceiling: Annotated[str, typer.Option("--noise-ceiling", help="How it is estimated, or auto.")] = "auto",
+    draws: Annotated[int, typer.Option("--draws", help="Bootstrap samples of the stimuli.", min=0)] = 1000,
+    permutations: Annotated[int, typer.Option("--permutations", help="For p values.", min=0)] = 1000,
+    level: Annotated[float, typer.Option("--level", help="Of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same numbers.")] = 0,
+    leakage: Annotated[
+        str, typer.Option("--leakage", help="Look for test images among those of training: hash, features or off.")
+    ] = "hash",
+    rescale: Annotated[
+        str | None,
+        typer.Option(
+            "--rescale", help="transductive: with the test set's own statistics; not comparable, and said so."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What the predictions are called.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the scores, for 'braincodec report'.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="File for the report.")] = None,
+    latex: Annotated[Path | None, typer.Option("--latex", help="File for the table in LaTeX.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json-file", help="File for the scores as JSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+    overwrite: Overwrite = False,
+    progress: ShowProgress = None,
+    anonymous: Anonymous = False,
+) -> None:
+    """Score predictions or a model. Against a data set, with ceilings, intervals, floors and a leakage check."""
+    from braincodec.atomic import refuse_existing
+
+    if not dataset:
+        raise InputValueError(f"name the data set with --dataset; {_known_datasets()}")
+    for file in (output, html, latex, json_file):
+        if file is not None:
+            refuse_existing(file, overwrite=overwrite)
+    from braincodec.datasets.loading import load_dataset
+    from braincodec.evaluation import evaluate as score
+
+    options = dict(_option(text) for text in dataset_option or ())
+    opened = load_dataset(dataset, root, **options)
+    names = _subjects(opened, subject)
+    given = _given(predictions or [], model, store, anonymous, names)
+    recordings: list[Recording] = [opened.subject(item) for item in names]
+    scores = score(
+        given,
+        recordings if len(recordings) > 1 else recordings[0],
+        part=part,
+        metrics=parse_names(metrics),
+        rois=parse_names(roi),
+        noise_ceiling=noise_ceiling,
+        draws=draws,
+        permutations=permutations,
+        level=level,
+        seed=seed,
+        leakage=cast(Any, leakage),
+        rescale=cast(Any, rescale),
+        progress=progress,
+        name=name or model,
+    )
+    _write(scores, output, html, latex, json_file, overwrite)
+    _say_scores(scores, as_json)
+
+
+def _known_datasets() -> str:
+    from braincodec.datasets import DATASETS
+
+    return f"there are {', '.join(DATASETS.names())}"
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """A name and its value: a number, true, false or a list where it reads as one in JSON, else the text itself.
+
+    Examples
+    --------
+    >>> _option("seed=1"), _option("session=a b")
+    (('seed', 1), ('session', 'a b'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputValueError(f"--dataset-option takes name=value, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _subjects(dataset: Dataset, text: str | None) -> list[str]:
+    """Names of the subjects to score."""
+    known = dataset.subjects()
+    if text is None:
+        if len(known) == 1:
+            return known
+        raise InputValueError(
+            f"{dataset.name} has {len(known)} subjects: {', '.join(known)}; choose with --subject {known[0]}, or all"
+        )
+    names = parse_names(text)
+    if names is None:
+        return known
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("subject", name, known, where=f"of {dataset.name}")
+    return names
+
+
+def _given(predictions: list[str], model: str | None, store: str | None, anonymous: bool, subjects: list[str]) -> Any:
+    """What is scored: one thing for all subjects, or a list with one for each."""
+    if bool(predictions) == bool(model):
+        raise InputValueError("give predictions (a file, or the folder of a model), or --model NAME of a --store")
+    if model:
+        opened = open_given_store(store, anonymous)
+        encoders = [opened.encoder(model, _number(subject)) for subject in subjects]
+        return encoders if len(encoders) > 1 else encoders[0]
+    if len(predictions) not in (1, len(subjects)):
+        raise InputValueError(
+            f"{len(predictions)} predictions for {len(subjects)} subjects; give one for all of them, or one for each"
+        )
+    return list(predictions) if len(predictions) > 1 else predictions[0]
+
+
+def _number(subject: str) -> int:
+    try:
+        return int(subject)
+    except ValueError:
+        raise InputValueError(f"models in a store have numbered subjects, and {subject!r} is no number") from None
+
+
+def _write(
+    scores: Scores, output: Path | None, html: Path | None, latex: Path | None, json_file: Path | None, overwrite: bool
+) -> None:
+    if output is not None:
+        scores.save(output, overwrite=overwrite)
+    if latex is not None:
+        scores.to_latex(latex, overwrite=overwrite)
+    if json_file is not None:
+        scores.to_json(json_file, overwrite=overwrite)
+    if html is not None:
+        scores.to_html(html, overwrite=overwrite)
+    for file in (output, latex, json_file, html):
+        if file is not None:
+            note(f"wrote {file}")
+
+
+def _say_scores(scores: Scores, as_json: bool) -> None:
+    from braincodec.evaluation.scores.export import headline
+    from braincodec.evaluation.scores.table import readable_table
+
+    if as_json:
+        say_json(json.loads(scores.to_json()))
+        return
+    table = readable_table(scores.table)
+    words = ("subject", "roi", "metric", "floor of")
+    say_table(
+        [name if name in words else f"{name}>" for name in table.columns],
+        table.values.tolist(),
+        title=headline(scores),
+    )
+    leakage = scores.about.get("leakage") or {}
+    if leakage.get("summary"):
+        say(f"leakage check: {leakage['summary']}")
+    for metric, reason in (scores.about.get("skipped") or {}).items():
+        note(f"skipped {metric}: {reason}")
+    for warning in scores.about.get("warnings") or ():
+        note(f"warning: {warning}")
