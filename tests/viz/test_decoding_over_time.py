@@ -11,6 +11,7 @@ pytest.importorskip("matplotlib")
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.viz import plot_pairwise_decoding, plot_time_generalisation, text_alternative
 
+from ..evaluation.example_scores import eeg_scores
 from .drawn import panels, texts
 
 TIMES = np.array([-0.1, 0.0, 0.1, 0.2])
@@ -35,6 +36,29 @@ def test_measured_alone_is_enough():
     figure = plot_pairwise_decoding(curve([0.5, 0.5, 0.9, np.nan]))
     assert "predicted responses" not in texts(figure)
     assert "highest at 100 ms with 0.90, mean 0.63" in text_alternative(figure)
+
+
+def test_intervals_are_bands_and_words():
+    scores = eeg_scores()
+    mean = scores.curves.pairwise_decoding
+    scores.curves["pairwise_decoding_low"], scores.curves["pairwise_decoding_high"] = mean - 0.04, mean + 0.03
+    figure = plot_pairwise_decoding(scores)
+    (panel,) = panels(figure)
+    (band,) = panel.collections
+    outline = band.get_paths()[0].vertices
+    assert outline[:, 1].max() == pytest.approx(float(mean.max()) + 0.03)
+    top = float(mean.max())
+    assert f"(interval {top - 0.04:.2f} to {top + 0.03:.2f})" in text_alternative(figure)
+
+
+def test_matrix_of_predicted_responses_is_shown_when_asked(eeg):
+    scores = eeg_scores()
+    scores.curves["time_generalisation_predicted"] = scores.curves.time_generalisation * 0 + 0.6
+    assert "predicted responses, chance 0.5: highest 0.60" in text_alternative(
+        plot_time_generalisation(scores, predicted=True)
+    )
+    with pytest.raises(InputValueError, match="no time_generalisation_predicted"):
+        plot_time_generalisation(eeg, predicted=True)
 
 
 def test_chance_is_always_in_view():

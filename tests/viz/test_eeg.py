@@ -173,6 +173,13 @@ def test_topographies_of_responses_are_in_microvolts(eeg_responses, axes):
     assert "highest at Oz (2.00 µV), lowest at PO8 (-5.00 µV)" in text_alternative(axes)
 
 
+def test_default_latencies_are_those_recorded(eeg):
+    assert {"100 ms", "180 ms", "240 ms"} <= set(texts(plot_topographies(eeg)))
+    early = eeg.units.accuracy_half.sel(time=slice(None, 0.08))
+    latest = int(np.abs(early).mean("channel").values.argmax())
+    assert f"{1000 * float(early.time[latest]):.0f} ms" in texts(plot_topographies(early))
+
+
 def test_topographies_refuse_latencies_outside_the_times(eeg, fmri):
     with pytest.raises(InputValueError, match=r"0.9 s lies outside the times, -0.1 to 0.5 s"):
         plot_topographies(eeg, times=[0.9])

@@ -15,6 +15,7 @@ from matplotlib.image import AxesImage
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import Scores, make_table
 from braincodec.responses import build_responses, build_units
+from braincodec.responses.combine import concatenate_units
 from braincodec.viz import plot_volume, text_alternative
 
 from .drawn import texts
@@ -82,6 +83,16 @@ def test_scores_of_voxels_show_their_metric():
     figure = plot_volume(Scores(make_table([row]), units=described))
     assert "0" in texts(figure)  # the scale begins at zero
     assert "median 0.40" in text_alternative(figure)
+
+
+def test_of_several_subjects_the_first_is_drawn_unless_one_is_chosen():
+    described = concatenate_units([units(subject=1), units(subject=2)])
+    described["correlation"] = ("unit", np.repeat([0.2, 0.6], described.sizes["unit"] // 2))
+    row = {"roi": "all", "metric": "correlation", "summary": "median over units", "value": 0.4}
+    scores = Scores(make_table([{"subject": "1"} | row, {"subject": "2"} | row]), units=described)
+    assert "294 voxels of subject 1 on 5 slices" in text_alternative(plot_volume(scores))
+    assert "subject 2" in text_alternative(plot_volume(scores, subject=2))
+    assert "median 0.60" in text_alternative(plot_volume(scores, subject=2))
 
 
 def test_what_cannot_be_drawn_is_said(heights, fmri):

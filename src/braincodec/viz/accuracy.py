@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from braincodec.errors import InputValueError
-from braincodec.evaluation.scores import ALL_UNITS
+from braincodec.evaluation.scores import ALL_UNITS, Scores
 from braincodec.viz import style
 from braincodec.viz.alternative import count, describe, distribution, listed, number
 from braincodec.viz.density import draw_density
+from braincodec.viz.rows import region_title
 from braincodec.viz.unit_values import NORMALISED, SIGNED, SQUARED, UnitValues, metric_title, unit_values
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
-
-    from braincodec.evaluation.scores import Scores
 
 COLUMNS, MOST_PANELS = 5, 60
 PANEL = style.WIDTH / COLUMNS
@@ -88,14 +87,15 @@ def plot_accuracy_against_ceiling(
     with style.styled():
         key = "one dot a unit, darker where there are more; dashed: all there is to explain"
         places = _layout(axes, len(names), title, key, labels, square=True)
-        words = []
+        words, shown = [], []
         for place, name in zip(places, names, strict=True):
             inside = units.region(name) & known
             beyond = int((units.values[inside] < limits[0]).sum())
             draw_density(place, ceiling[inside], units.values[inside].clip(limits[0]), limits)
             _identity(place, limits, labelled=len(places) == 1)
-            _name_panel(place, units, name, int(inside.sum()), title if len(names) == 1 else "")
+            shown.append(int(inside.sum()))
             words.append(_scatter_words(name, units, ceiling, inside, beyond))
+        _name_panels(places, units, names, shown, title)
     return _described(axes, places, f"{title}: {listed(words)}.")
 
 
@@ -133,7 +133,7 @@ def plot_accuracy_histogram(
     >>> print(text_alternative(plot_accuracy_histogram([0.1, 0.3, float("nan")])))
     Histogram of accuracy: all units: 2 units, median 0.20, middle half 0.15 to 0.25; 1 unit without a score.
     """
-    if metric is None and hasattr(data, "units"):
+    if metric is None and isinstance(data, Scores):
         metric = NORMALISED if NORMALISED in data.units else SIGNED
     units = unit_values(data, metric, subject=subject)
     known = np.isfinite(units.values)
@@ -146,24 +146,26 @@ def plot_accuracy_histogram(
         ceiling = 1.0 if metric == NORMALISED else None
         key = "line: median" + ("; dashed: ceiling" if ceiling else "")
         places = _layout(axes, len(names), title, key, (units.title, "Units"), square=False)
-        words = []
+        words, shown = [], []
         for place, name in zip(places, names, strict=True):
             member = units.region(name)
             values = units.values[member & known]
             _draw_histogram(place, values, edges, ceiling, labelled=len(places) == 1)
-            _name_panel(place, units, name, len(values), title if len(names) == 1 else "")
+            shown.append(len(values))
             words.append(_histogram_words(name, values, int(member.sum()) - len(values), edges))
+        _name_panels(places, units, names, shown, title)
         top = max(place.get_ylim()[1] for place in places)
         for place in places:
             place.set_ylim(0, top)
     return _described(axes, places, f"Histogram of {units.title[:1].lower()}{units.title[1:]}: {listed(words)}.")
 
 
-def _name_panel(axes: Axes, units: UnitValues, name: str, shown: int, title: str) -> None:
-    if title:
-        style.title(axes, title, units.amount(shown) + ("" if name == ALL_UNITS else f", {name}"))
+def _name_panels(places: list[Axes], units: UnitValues, names: list[str], shown: list[int], title: str) -> None:
+    if len(places) == 1:
+        place = "" if names[0] == ALL_UNITS else f", {names[0]}"
+        style.title(places[0], title, units.amount(shown[0]) + place)
     else:
-        style.panel_title(axes, "all units" if name == ALL_UNITS else name, f"n = {shown:,}")
+        style.panel_titles(places, [region_title(name) for name in names], [f"n = {amount:,}" for amount in shown])
 
 
 def _described(axes: Axes | None, places: list[Axes], text: str) -> Figure:

@@ -149,13 +149,14 @@ def _draw_panels(rows: pd.DataFrame, name: str, regions: list[str], people: list
     style.shared_labels(axes, "Subject", name)
     panels = style.panels(axes, lines, columns, gap=(0.14, 0.36))
     low, high = _span(rows)
-    for position, panel in enumerate(panels):
-        if position >= len(regions):
-            panel.remove()
-            continue
-        _draw_panel(panel, rows[rows["roi"] == regions[position]], people)
+    for spare in panels[len(regions) :]:
+        spare.remove()
+    panels, parts = panels[: len(regions)], [rows[rows["roi"] == roi] for roi in regions]
+    for position, (panel, part) in enumerate(zip(panels, parts, strict=True)):
+        _draw_panel(panel, part, people)
         panel.set_ylim(low, high)
         panel.tick_params(labelleft=position % columns == 0, labelbottom=position + columns >= len(regions))
+    style.panel_titles(panels, [region_title(roi) for roi in regions], [_amount(part) for part in parts])
     return axes
 
 
@@ -172,9 +173,11 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, people: list[str]) -> None:
     axes.tick_params(axis="x", length=0)
     axes.locator_params(axis="y", nbins=4)
     style.horizontal_grid(axes)
+
+
+def _amount(rows: pd.DataFrame) -> str:
     fewest, most = int(rows["n_units"].min()), int(rows["n_units"].max())
-    amount = "" if not most else f"n = {fewest:,}" if fewest == most else f"n = {fewest:,} to {most:,}"
-    style.panel_title(axes, region_title(str(rows["roi"].iloc[0])), amount)
+    return "" if not most else f"n = {fewest:,}" if fewest == most else f"n = {fewest:,} to {most:,}"
 
 
 def _draw_sorted(rows: pd.DataFrame, name: str, axes: Axes | None) -> Axes:

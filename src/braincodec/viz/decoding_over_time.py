@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CHANCE = 0.5
 MEASURED, PREDICTED, ACROSS = "pairwise_decoding", "pairwise_decoding_predicted", "time_generalisation"
+ACROSS_PREDICTED = "time_generalisation_predicted"
 
 
 def plot_pairwise_decoding(
@@ -55,16 +56,19 @@ def plot_pairwise_decoding(
         curves["predicted"] = _curve(data, PREDICTED, ("time",), subject)
     elif predicted is not None:
         curves["predicted"] = _curve(predicted, PREDICTED, ("time",), subject)
+    bands = _bands(data, subject)
     colours = {"measured": style.INK, "predicted": style.MODEL}
     labels, words = [], []
     with style.styled():
         axes = style.single(axes, (6.0, 3.0))
         for name, curve in curves.items():
             times = curve["time"].values * 1000
+            if name in bands:
+                axes.fill_between(times, *bands[name], color=colours[name], alpha=0.15, linewidth=0)
             axes.plot(times, curve.values, color=colours[name], linewidth=1.9)
             known = curve.values[np.isfinite(curve.values)]
             labels.append((float(known[-1]) if known.size else CHANCE, f"{name} responses", colours[name]))
-            words.append(f"{name} responses: {_peak(curve.values, times)}")
+            words.append(f"{name} responses: {_peak(curve.values, times, bands.get(name))}")
         axes.axhline(CHANCE, color=style.AXIS, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
         labels.append((CHANCE, "chance", style.MUTED))
         style.time_axis(axes, times)
@@ -77,7 +81,11 @@ def plot_pairwise_decoding(
 
 
 def plot_time_generalisation(
-    data: Scores | xr.DataArray, *, subject: object = None, axes: Axes | None = None
+    data: Scores | xr.DataArray,
+    *,
+    predicted: bool = False,
+    subject: object = None,
+    axes: Axes | None = None,
 ) -> Figure:
     """Draw how well a decoder trained at one time works at another.
 
@@ -85,6 +93,8 @@ def plot_time_generalisation(
     ----------
     data : Scores or DataArray (train_time, test_time)
         Accuracy, 0 to 1; times in seconds.
+    predicted : bool
+        Of scores: trained on measured and tested on predicted responses, instead of measured ones alone.
     subject : optional
         Default: the mean of all.
     axes : matplotlib.axes.Axes, optional
@@ -100,7 +110,7 @@ def plot_time_generalisation(
     InputTypeError, InputValueError
         When there is no accuracy over both times.
     """
-    matrix = _curve(data, ACROSS, ("train_time", "test_time"), subject)
+    matrix = _curve(data, ACROSS_PREDICTED if predicted else ACROSS, ("train_time", "test_time"), subject)
     train, test = (matrix[name].values * 1000 for name in matrix.dims)
     values = matrix.values
     if not np.isfinite(values).any():
@@ -119,8 +129,9 @@ def plot_time_generalisation(
         axes.set(xlabel="Tested at (ms)", ylabel="Trained at (ms)")
         bar = style.colour_bar(axes, picture, "Accuracy", (1.04, 0.2, 0.035, 0.6), horizontal=False)
         bar.set_ticklabels([number(CHANCE - reach), "chance", number(CHANCE + reach)])
-        style.title(axes, "Decoding across time", "times from stimulus onset; dashed: same time")
-        describe(axes, _across_words(values, train, test))
+        title = "Decoding across time" + (", predicted responses" if predicted else "")
+        style.title(axes, title, "times from stimulus onset; dashed: same time")
+        describe(axes, _across_words(title, values, train, test))
     return style.root_figure(axes)
 
 
@@ -146,22 +157,44 @@ def _curve(data: Any, name: str, dims: tuple[str, ...], subject: object) -> xr.D
     return curve.transpose(*dims)
 
 
+def _bands(data: Any, subject: object) -> dict[str, tuple[NDArray[np.floating], NDArray[np.floating]]]:
+    """Lower and upper ends of intervals, where scores have them; of one subject, because means have other ones."""
+    if not isinstance(data, Scores):
+        return {}
+    bands = {}
+    for name, curve in (("measured", MEASURED), ("predicted", PREDICTED)):
+        ends = [f"{curve}_{end}" for end in ("low", "high")]
+        several = curve in data.curves and data.curves[curve].sizes.get("subject", 1) > 1
+        if all(end in data.curves for end in ends) and not (several and subject is None):
+            low, high = (_curve(data, end, ("time",), subject).values for end in ends)
+            bands[name] = (low, high)
+    return bands
+
+
 def _edges(times: NDArray[np.floating]) -> tuple[float, float]:
     step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1.0
     return float(times[0] - step / 2), float(times[-1] + step / 2)
 
 
-def _peak(values: NDArray[np.floating], times: NDArray[np.floating]) -> str:
+def _peak(
+    values: NDArray[np.floating],
+    times: NDArray[np.floating],
+    band: tuple[NDArray[np.floating], NDArray[np.floating]] | None,
+) -> str:
     if not np.isfinite(values).any():
         return "no known value"
     peak = int(np.nanargmax(values))
-    return f"highest at {times[peak]:.0f} ms with {number(values[peak])}, mean {number(float(np.nanmean(values)))}"
+    words = f"highest at {times[peak]:.0f} ms with {number(values[peak])}"
+    words += f" (interval {number(band[0][peak])} to {number(band[1][peak])})" if band else ""
+    return f"{words}, mean {number(float(np.nanmean(values)))}"
 
 
-def _across_words(values: NDArray[np.floating], train: NDArray[np.floating], test: NDArray[np.floating]) -> str:
+def _across_words(
+    title: str, values: NDArray[np.floating], train: NDArray[np.floating], test: NDArray[np.floating]
+) -> str:
     row, column = np.unravel_index(int(np.nanargmax(values)), values.shape)
     words = (
-        f"Decoding across time, chance {CHANCE}: highest {number(values[row, column])}, trained at {train[row]:.0f} ms "
+        f"{title}, chance {CHANCE}: highest {number(values[row, column])}, trained at {train[row]:.0f} ms "
         f"and tested at {test[column]:.0f} ms; mean {number(float(np.nanmean(values)))}"
     )
     if len(train) == len(test) and np.allclose(train, test):

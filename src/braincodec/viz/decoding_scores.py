@@ -119,7 +119,7 @@ def _draw_row(axes: Axes, place: int, row: Any, ends: tuple[float, float], *, fi
     axes.hlines(place, 0, 1, color=style.CEILING, lw=5, zorder=1, capstyle="round", clip_on=False)
     for end, side in ((0, "left"), (1, "right")):
         axes.annotate(
-            f"{ends[end]:.3g}", (end, place), xytext=(0, 6), textcoords="offset points", ha=side, va="bottom",
+            style.tick_text(ends[end]), (end, place), xytext=(0, 6), textcoords="offset points", ha=side, va="bottom",
             fontsize=style.TINY, color=style.MUTED,
         )  # fmt: skip
     for value, line in ((row.floor, "solid"), (row.chance, (0, (2, 1.5)))):

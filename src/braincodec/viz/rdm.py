@@ -135,7 +135,7 @@ def plot_rdms(
                     panel.set_ylabel(KINDS[row], fontsize=style.SMALL, color=style.MUTED, labelpad=3)
                 panel.set_anchor("S" if row == 0 else "N")
                 if row == 0:
-                    style.panel_title(panel, region_title(name))
+                    style.panel_titles([panel], [region_title(name)])
             panel.set_xlabel(number(agreement), fontsize=style.SMALL, labelpad=3)
             words.append(f"{region_title(name)}: rank correlation {number(agreement)}")
         for panel in panels:

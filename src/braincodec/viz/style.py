@@ -177,13 +177,29 @@ def title(axes: Axes, text: str, note: str = "") -> None:
         )  # fmt: skip
 
 
-def panel_title(axes: Axes, text: str, note: str = "") -> None:
-    """Name a small panel at its left; at its right, quieter, how many, where there is room for both."""
-    axes.set_title(text, loc="left", pad=4, fontsize=SIZE)
-    room = axes.get_window_extent().width / root_figure(axes).dpi * 72  # points
-    if LETTER * (SIZE * 1.15 * len(text) + TINY * (len(note) + 1)) > room:
-        return
-    axes.set_title(note, loc="right", pad=4, fontsize=TINY, color=MUTED, fontweight="normal")
+def panel_titles(axes: Sequence[Axes], texts: Sequence[str], notes: Sequence[str] = ()) -> None:
+    """Name small panels at their left; at their right, quieter, how many, where all of them have room for both."""
+    notes = list(notes) or [""] * len(axes)
+    fits = all(
+        LETTER * (SIZE * 1.15 * len(text) + TINY * (len(note) + 1))
+        < panel.get_window_extent().width / root_figure(panel).dpi * 72  # points
+        for panel, text, note in zip(axes, texts, notes, strict=True)
+    )
+    for panel, text, note in zip(axes, texts, notes, strict=True):
+        panel.set_title(text, loc="left", pad=4, fontsize=SIZE)
+        if note and fits:
+            panel.set_title(note, loc="right", pad=4, fontsize=TINY, color=MUTED, fontweight="normal")
+
+
+def tick_text(value: float) -> str:
+    """A number at the end of a scale, in few characters.
+
+    Examples
+    --------
+    >>> tick_text(0.6283), tick_text(4500.0), tick_text(-2.5)
+    ('0.63', '4,500', '-2.5')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
 def heading(axes: Axes, text: str, note: str = "", *, above: float = 20) -> None:
@@ -264,7 +280,7 @@ def colour_bar(
     bar.outline.set_visible(False)
     low, high = bar.vmin, bar.vmax
     ticks = [low, (low + high) / 2, high]
-    bar.set_ticks(ticks, labels=[f"{tick:,.0f}" if abs(tick) >= 100 else f"{tick:.2g}" for tick in ticks])
+    bar.set_ticks(ticks, labels=[tick_text(tick) for tick in ticks])
     where.tick_params(length=2, labelsize=TINY + 0.5, pad=2)
     if horizontal:
         where.set_xlabel(label, fontsize=SMALL, labelpad=2)

@@ -26,6 +26,8 @@ MONTAGE = "easycap-M1"
 # metres
 HEAD = 0.098
 LEAST_CHANNELS = 4
+# of the first responses of visual cortex, of the response to faces, and later: seconds
+LATENCIES = (0.10, 0.17, 0.25)
 PANEL = 1.5  # inches
 
 
@@ -81,7 +83,7 @@ def plot_topography(
 
 def plot_topographies(
     data: Scores | xr.DataArray,
-    times: Sequence[float] = (0.10, 0.17, 0.25),
+    times: Sequence[float] | None = None,
     *,
     metric: str | None = None,
     subject: object = None,
@@ -95,8 +97,9 @@ def plot_topographies(
     ----------
     data : Scores or DataArray (channel, time)
         Accuracy or responses.
-    times : sequence of float
-        Seconds; the nearest sample is drawn, and named.
+    times : sequence of float, optional
+        Seconds; the nearest sample is drawn, and named. Default: those of 0.10, 0.17 and 0.25 that were recorded, or
+        the time at which values are largest.
     metric : str, optional
         Of scores; default: the accuracy that the noise ceilings go with, or else the correlation.
     subject : optional
@@ -120,7 +123,7 @@ def plot_topographies(
     values, named, title, note = _maps(data, metric, subject)
     unit = named if unit is None else unit
     known = values["time"].values
-    places = [_nearest(known, time) for time in times]
+    places = _usual(values) if times is None else [_nearest(known, time) for time in times]
     if not places:
         raise InputValueError("topographies need at least one latency")
     names = [str(name) for name in values["channel"].values]
@@ -209,6 +212,13 @@ def _maps(data: Any, metric: str | None, subject: object) -> tuple[xr.DataArray,
     if set(values.dims) != set(DIMS) or not all(values.shape):
         raise InputValueError(f"topographies take dims (channel, time), got {values.dims} of shape {values.shape}")
     return values.transpose(*DIMS), unit, title, note
+
+
+def _usual(values: xr.DataArray) -> list[int]:
+    """Places of the usual latencies among the samples, or of the largest values."""
+    known = values["time"].values
+    places = [_nearest(known, time) for time in LATENCIES if known[0] <= time <= known[-1]]
+    return places or [int(np.nan_to_num(np.abs(values.values)).mean(0).argmax())]
 
 
 def _nearest(times: NDArray[np.floating], time: float) -> int:

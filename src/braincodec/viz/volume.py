@@ -54,7 +54,7 @@ def plot_volume(
     metric : str, optional
         Of scores; default: the correlation.
     subject : optional
-        Of scores; needed where there are several, because each has a volume of its own.
+        Of scores; default: the first, because each subject has a volume of its own.
     direction : {"x", "y", "z"}
         Across the slices.
     slices : int
@@ -108,7 +108,7 @@ def plot_volume(
         places = ", ".join(number(cut, 0) for cut in cuts)
         describe(
             axes,
-            f"{title} of {count(int(known.sum()), 'voxel')} on {count(len(cuts), 'slice')} "
+            f"{title} of {count(int(known.sum()), 'voxel')}{_whose(values)} on {count(len(cuts), 'slice')} "
             f"at {direction} = {places} mm: {distribution(values.values)}.",
         )
     return style.root_figure(axes)
@@ -116,7 +116,8 @@ def plot_volume(
 
 def _voxels(data: Any, metric: str | None, subject: object) -> xr.DataArray:
     if isinstance(data, Scores):
-        units = unit_dataset(data, subject)
+        subjects = list(dict.fromkeys(data.table["subject"]))
+        units = unit_dataset(data, subjects[0] if subject is None and len(subjects) > 1 else subject)
         coordinates = {name: units[name] for name in ("i", "j", "k", "subject") if name in units}
         values = metric_values(units, metric or "correlation").assign_coords(coordinates).assign_attrs(units.attrs)
     elif isinstance(data, xr.DataArray):
@@ -128,6 +129,10 @@ def _voxels(data: Any, metric: str | None, subject: object) -> xr.DataArray:
     if not np.isfinite(values.values).any():
         raise InputValueError("no voxel has a value to draw")
     return values
+
+
+def _whose(values: xr.DataArray) -> str:
+    return f" of subject {values['subject'].values[0]}" if "subject" in values.coords else ""
 
 
 def _image(values: xr.DataArray, *, cropped: bool) -> tuple[Any, NDArray[np.floating], float]:
