@@ -302,3 +302,14 @@ def test_same_scores_make_the_same_page():
 
 def test_scores_write_their_own_report(tmp_path, without_figures):
     assert decoding_scores().to_html(tmp_path / "own.html").read_bytes().startswith(b"<!DOCTYPE html>")
+
+
+def test_long_reports_show_the_first_table_and_fold_the_others(without_figures):
+    rows = [
+        {"subject": "1", "roi": f"area {number}", "metric": metric, "summary": "median over units", "value": 0.1}
+        for metric in ("correlation", "r2_correlation")
+        for number in range(40)
+    ]
+    short, long = (Page(render([Scores(make_table(chosen))])) for chosen in (rows[20:60], rows))
+    assert not short.all("details", class_="fold")
+    assert ["details" in table.inside for table in long.all("table")] == [False, True]

@@ -96,7 +96,7 @@ def evaluate(
     scores = score(
         given,
         recordings if len(recordings) > 1 else recordings[0],
-        part=part,
+        part=cast(Any, part),
         metrics=parse_names(metrics),
         rois=parse_names(roi),
         noise_ceiling=noise_ceiling,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from braincodec.evaluation.scores import Comparison, Scores
 
 TEMPLATES = "templates"
+# of longer reports the first table is open, the others behind their titles
+MOST_ROWS_UNFOLDED = 60
 # scores of vertices that are shown on the cortex to turn: the first of these that there is
 ON_CORTEX = ("correlation", "noise_normalised_accuracy", "r2_correlation", "r2_determination")
 
@@ -44,6 +46,11 @@ class Part:
     gallery: Gallery | None
     leaking: list[ShownTable]
     generalisation: ShownTable | None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the tables of scores together are more than one reads through."""
+        return sum(len(table.rows) for table in self.tables) > MOST_ROWS_UNFOLDED
 
 
 def build_report(

@@ -162,7 +162,7 @@ def _against_floor(rows: list[dict[str, Any]]) -> list[Phrase]:
     if len(floors) > MOST_SUBJECTS_NAMED:
         reached = f" ({names})"
     p_values = [row["p_value"] for row in rows if math.isfinite(row["p_value"])]
-    test = [Phrase(", "), Phrase("p", "p_value"), Phrase(f" {_at_most(max(p_values))}")] if p_values else []
+    test = [Phrase(", "), Phrase("p", "p_value"), Phrase(f" {_p_in_words(p_values)}")] if p_values else []
     if failed:
         whom = ", ".join(row["subject"] for row in failed)
         who = f" in subject {whom}" if len(rows) > 1 else ""
@@ -184,9 +184,9 @@ def _against_floor(rows: list[dict[str, Any]]) -> list[Phrase]:
     ]
 
 
-def _at_most(p_value: float) -> str:
-    words = probability(p_value)
-    return words if words.startswith("<") else f"≤ {words}"
+def _p_in_words(p_values: list[float]) -> str:
+    words = probability(max(p_values))
+    return words if words.startswith("<") else f"{'=' if len(p_values) == 1 else '≤'} {words}"
 
 
 def _against_ceiling(rows: list[dict[str, Any]]) -> list[Phrase]:
