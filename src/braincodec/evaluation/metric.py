@@ -18,7 +18,6 @@ METRICS = Registry(
     "metric",
     entry_point_group="braincodec.metrics",
     built_in={
-        "rsa": f"{ENCODING}.rsa:Rsa",
         "correlation": f"{ENCODING}.correlation:UnitCorrelation",
         "r2_determination": f"{ENCODING}.r2:R2Determination",
         "r2_correlation": f"{ENCODING}.r2:R2Correlation",
@@ -26,6 +25,7 @@ METRICS = Registry(
         "pattern_correlation": f"{ENCODING}.pattern_correlation:PatternCorrelation",
         "pattern_two_way": f"{ENCODING}.identification:PatternTwoWay",
         "pattern_top_k": f"{ENCODING}.identification:PatternTopK",
+        "rsa": f"{ENCODING}.rsa:Rsa",
         "variance_partition": f"{ENCODING}.variance_partition:VariancePartition",
         "pixel_correlation": f"{DECODING}.pixels:PixelCorrelation",
         "mse": f"{DECODING}.pixels:MeanSquaredError",

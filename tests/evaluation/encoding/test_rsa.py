@@ -17,12 +17,8 @@ from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.evaluation.definition import UndefinedScoreWarning
 from braincodec.evaluation.encoding.rdm import rdm
 from braincodec.evaluation.encoding.rsa import COMPARISONS, Rsa, compare_rdms, rsa
-from braincodec.evaluation.encoding.rsa_statistics import (
-    rsa_bootstrap,
-    rsa_noise_ceiling,
-    rsa_permutation,
-    rsa_repetition_ceiling,
-)
+from braincodec.evaluation.encoding.rsa_ceiling import rsa_noise_ceiling, rsa_repetition_ceiling
+from braincodec.evaluation.encoding.rsa_statistics import rsa_bootstrap, rsa_permutation
 from braincodec.evaluation.metric import METRICS
 from braincodec.evaluation.statistics.bootstrap import bootstrap_weights
 from braincodec.evaluation.statistics.permutation import permutation_p_value

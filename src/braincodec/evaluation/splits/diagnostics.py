@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from braincodec.errors import InputValueError
 from braincodec.evaluation.splits.discrepancy import discrepancies, kernel_width
 from braincodec.evaluation.splits.distance import nearest_distances
-from braincodec.evaluation.splits.embedding import DEFAULT_FEATURES, Features, directions
-from braincodec.evaluation.splits.generalisation import Stimuli, features_of, ids_of
+from braincodec.evaluation.splits.embedding import DEFAULT_FEATURES, Features
+from braincodec.evaluation.splits.inputs import Stimuli, directions_of, ids_of
 
 if TYPE_CHECKING:
     from braincodec.datasets.base import Split
@@ -63,8 +63,7 @@ def split_diagnostics(
     (5, [10, 10, 10, 10, 10])
     """
     ids = ids_of(stimuli)
-    values, _ = features_of(stimuli, features, ids, progress)
-    unit = directions(values, values.mean(axis=0, dtype=np.float64))
+    unit, _ = directions_of(stimuli, features, ids, progress)
     width = kernel_width(unit, seed)
     rows = []
     for scheme, members in splits.items():

@@ -59,11 +59,14 @@ def image_features(
 
     Examples
     --------
+    >>> from torch import nn
+    >>> from braincodec.features import FeatureExtractor, Preprocessing
+    >>> from braincodec.features.backbone import Backbone
     >>> from braincodec.stimuli import StimulusSet
-    >>> images = StimulusSet.open(np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), dtype=np.uint8))
-    >>> bank = {"backbone": "gabor:bank", "layers": "scales.*", "pooling": "spatial_mean"}
-    >>> len(image_features(images, bank))
-    2
+    >>> network = Backbone("tiny", nn.Sequential(nn.Conv2d(3, 4, 3)), Preprocessing(resize=(8, 8)))
+    >>> extractor = FeatureExtractor({"backbone": "tiny", "layers": "0", "pooling": "spatial_mean"}, network)
+    >>> image_features(StimulusSet.open(np.zeros((2, 9, 9, 3), np.uint8)), extractor).shape
+    (2, 4)
     """
     from braincodec.device import resolve_device
 

@@ -14,27 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.datasets.base import Recording, Split
-from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
+from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.evaluation.splits.distance import find_distant_test_set
-from braincodec.evaluation.splits.embedding import (
-    DEFAULT_FEATURES,
-    Features,
-    directions,
-    given_features,
-    image_features,
-    names_a_backbone,
-)
+from braincodec.evaluation.splits.embedding import DEFAULT_FEATURES, Features
+from braincodec.evaluation.splits.inputs import Stimuli, directions_of, ids_of, labels_of
 from braincodec.evaluation.splits.storage import Splits
-from braincodec.responses.checks import check_stimulus_ids
-from braincodec.stimuli import StimulusSet
 
 TEST_SHARE = 0.2
 SEEDS = (0, 1, 2, 3, 4)
 CLUSTERS = 5
 KMEANS_STARTS = 10
-
-# what splits are made of: a recording, images, or ids alone
-Stimuli = Recording | StimulusSet | Iterable[object]
 
 
 def random_splits(
@@ -76,7 +65,7 @@ def random_splits(
     ids = ids_of(stimuli)
     _check_shares(len(ids), test, validation)
     numbers = [int(seed) for seed in seeds]
-    labels = None if groups is None else _labels(groups, ids, "groups")
+    labels = None if groups is None else labels_of(groups, ids, "groups")
     made = [_random(ids, seed, test, validation, labels) for seed in numbers]
     settings = {"seeds": numbers, "test": test, "validation": validation, "grouped": groups is not None}
     return Splits(made, "random", settings)
@@ -141,7 +130,7 @@ def distance_splits(
     _check_shares(len(ids), test, validation)
     if not 0 < level <= 1:
         raise InputValueError(f"level must be above 0 and at most 1, not {level}")
-    unit, named = _directions(stimuli, features, ids, progress)
+    unit, named = directions_of(stimuli, features, ids, progress)
     if not unit.any():
         raise InputValueError("features do not vary, so no image is nearer to another than to the rest")
     chosen, measured = find_distant_test_set(unit, round(test * len(ids)), level, seed, progress)
@@ -197,7 +186,7 @@ def cluster_splits(
     ids = ids_of(stimuli)
     if k < 2:
         raise InputValueError(f"k must be at least 2, not {k}: with one cluster nothing is left to train on")
-    unit, named = _directions(stimuli, features, ids, progress)
+    unit, named = directions_of(stimuli, features, ids, progress)
     distinct = len(np.unique(unit, axis=0))
     if distinct < k:
         raise InputValueError(f"{k} clusters need as many distinct images; there are {distinct} among {len(ids)}")
@@ -270,35 +259,6 @@ def ood_splits(
     return Splits(made, "ood", settings | {"seed": seed})
 
 
-def ids_of(stimuli: Stimuli) -> list[str]:
-    """Ids of the stimuli that have responses, of all images, or as given; each once."""
-    if isinstance(stimuli, str):
-        raise InputTypeError(f"stimuli must be a recording, a stimulus set or ids, not the string {stimuli!r}")
-    if isinstance(stimuli, Recording):
-        return [str(item) for item in stimuli.responses["stimulus"].values]
-    found = stimuli.ids if isinstance(stimuli, StimulusSet) else stimuli
-    return [str(item) for item in check_stimulus_ids(found)]
-
-
-def features_of(
-    stimuli: Stimuli, features: Features, ids: Sequence[str], progress: bool | None
-) -> tuple[NDArray[np.floating[Any]], str]:
-    """Features of the stimuli in the order of `ids`, and what they are called."""
-    if not names_a_backbone(features):
-        return given_features(features, ids, ids), "given by the caller"
-    images = stimuli.stimuli if isinstance(stimuli, Recording) else stimuli
-    if not isinstance(images, StimulusSet):
-        raise InputValueError("features of ids alone cannot be computed; give features, a stimulus set or a recording")
-    return image_features(images[list(ids)], features, progress=progress), str(features)
-
-
-def _directions(
-    stimuli: Stimuli, features: Features, ids: Sequence[str], progress: bool | None
-) -> tuple[NDArray[np.float32], str]:
-    values, named = features_of(stimuli, features, ids, progress)
-    return directions(values, values.mean(axis=0, dtype=np.float64)), named
-
-
 def _check_shares(count: int, test: float, validation: float) -> None:
     if not 0 < test < 1 or not 0 <= validation < 1 or test + validation >= 1:
         raise InputValueError(
@@ -347,20 +307,9 @@ def _divided(rest: Sequence[str], test: Sequence[str], validation: int, seed: in
     )
 
 
-def _labels(labels: Sequence[object] | Mapping[str, object], ids: Sequence[str], what: str) -> NDArray[Any]:
-    if isinstance(labels, Mapping):
-        absent = [item for item in ids if item not in labels]
-        if absent:
-            raise InputValueError(f"{len(absent)} stimuli have no entry in {what}, the first is {absent[0]!r}")
-        return np.array([labels[item] for item in ids])
-    if len(labels) != len(ids):
-        raise InputValueError(f"{what} has {len(labels)} entries for {len(ids)} stimuli")
-    return np.asarray(labels)
-
-
 def _stated_labels(stimuli: Stimuli, labels: Any, ids: Sequence[str]) -> NDArray[Any]:
     if not isinstance(labels, str):
-        return _labels(labels, ids, "labels")
+        return labels_of(labels, ids, "labels")
     if not isinstance(stimuli, Recording):
         raise InputValueError("give a label for each stimulus; only a recording can state them in a coordinate")
     responses = stimuli.responses
