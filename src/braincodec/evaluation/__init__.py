@@ -65,11 +65,13 @@ _NAMES_OF_MODULE = {
         "compare_rdms",
         "rsa",
     ),
+    "encoding.rsa_ceiling": (
+        "rsa_noise_ceiling",
+        "rsa_repetition_ceiling",
+    ),
     "encoding.rsa_statistics": (
         "rsa_bootstrap",
-        "rsa_noise_ceiling",
         "rsa_permutation",
-        "rsa_repetition_ceiling",
     ),
     "judging.run": ("evaluate",),
     "noise_ceiling": (
@@ -171,12 +173,8 @@ if TYPE_CHECKING:  # the same for readers and type checkers
     )
     from braincodec.evaluation.encoding.rdm import rdm
     from braincodec.evaluation.encoding.rsa import compare_rdms, rsa
-    from braincodec.evaluation.encoding.rsa_statistics import (
-        rsa_bootstrap,
-        rsa_noise_ceiling,
-        rsa_permutation,
-        rsa_repetition_ceiling,
-    )
+    from braincodec.evaluation.encoding.rsa_ceiling import rsa_noise_ceiling, rsa_repetition_ceiling
+    from braincodec.evaluation.encoding.rsa_statistics import rsa_bootstrap, rsa_permutation
     from braincodec.evaluation.judging.run import evaluate
     from braincodec.evaluation.noise_ceiling import (
         EEGNoiseCeiling,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.evaluation.definition import UndefinedScoreWarning
-from braincodec.evaluation.encoding.rsa_statistics import rsa_repetition_ceiling
+from braincodec.evaluation.encoding.rsa_ceiling import rsa_repetition_ceiling
 from braincodec.evaluation.judging.null import Floats
 from braincodec.evaluation.judging.unit_blocks import UnitBlocks, mean_over_axis
 from braincodec.evaluation.noise_ceiling.eeg import shared_halves
