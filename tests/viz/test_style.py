@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib")
 import matplotlib
 from matplotlib.colors import to_rgb
 
-from braincodec.viz import style
+from braincodec.viz import layout, style
 
 # Machado, Oliveira, Fernandes 2009, severity 1
 DEFICIENCIES = {
@@ -74,7 +74,7 @@ def test_settings_are_put_back_after_an_error():
 
 
 def test_panels_fill_the_axes_given_without_overlap(axes):
-    grid = style.panels(axes, 2, 3, gap=(0.2, 0.2), heights=(2, 1))
+    grid = layout.panels(axes, 2, 3, gap=(0.2, 0.2), heights=(2, 1))
     boxes = [panel.get_position() for panel in grid]
     outer = axes.get_position()
     assert boxes[0].x0 == pytest.approx(outer.x0)
@@ -89,7 +89,7 @@ def test_panels_fill_the_axes_given_without_overlap(axes):
 
 def test_labels_at_line_ends_do_not_overlap(axes):
     axes.set_ylim(0, 1)
-    style.end_labels(axes, [(0.5, "a", "k"), (0.5, "b", "k"), (0.51, "c", "k"), (0.9, "d", "k")])
+    layout.end_labels(axes, [(0.5, "a", "k"), (0.5, "b", "k"), (0.51, "c", "k"), (0.9, "d", "k")])
     heights = {text.get_text(): text.xy[1] for text in axes.texts}
     points = axes.get_window_extent().height / axes.figure.dpi * 72
     ordered = sorted(heights.values())
@@ -103,3 +103,25 @@ def test_root_figure_is_found_through_subfigures():
     figure = Figure()
     axes = figure.subfigures(1, 2)[0].subfigures(2, 1)[1].add_subplot()
     assert style.root_figure(axes) is figure
+
+
+def test_without_matplotlib_figures_name_the_extra(monkeypatch):
+    import sys
+
+    from braincodec.errors import MissingExtraError
+    from braincodec.viz import plot_accuracy_histogram
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"braincodec\[viz\]"):
+        plot_accuracy_histogram([0.1, 0.2])
+
+
+def test_drawing_packages_are_loaded_when_first_used():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, braincodec.viz; print([name for name in ('matplotlib', 'nilearn', 'mne') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -9,7 +9,7 @@ import numpy as np
 
 from braincodec.errors import InputValueError
 from braincodec.evaluation.scores import ALL_UNITS, Scores
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, distribution, listed, number
 from braincodec.viz.density import draw_density
 from braincodec.viz.rows import region_title
@@ -163,9 +163,9 @@ def plot_accuracy_histogram(
 def _name_panels(places: list[Axes], units: UnitValues, names: list[str], shown: list[int], title: str) -> None:
     if len(places) == 1:
         place = "" if names[0] == ALL_UNITS else f", {names[0]}"
-        style.title(places[0], title, units.amount(shown[0]) + place)
+        layout.title(places[0], title, units.amount(shown[0]) + place)
     else:
-        style.panel_titles(places, [region_title(name) for name in names], [f"n = {amount:,}" for amount in shown])
+        layout.panel_titles(places, [region_title(name) for name in names], [f"n = {amount:,}" for amount in shown])
 
 
 def _described(axes: Axes | None, places: list[Axes], text: str) -> Figure:
@@ -194,9 +194,9 @@ def _layout(
     columns = min(COLUMNS, amount)
     rows = -(-amount // columns)
     root = style.single(axes, (PANEL * columns + 0.6, PANEL * (1.15 if square else 0.95) * rows + 0.95))
-    style.heading(root, heading, key)
-    style.shared_labels(root, *labels)
-    places = style.panels(root, rows, columns, gap=(0.16, 0.36))
+    layout.heading(root, heading, key)
+    layout.shared_labels(root, *labels)
+    places = layout.panels(root, rows, columns, gap=(0.16, 0.36))
     for spare in places[amount:]:
         spare.remove()
     for position, place in enumerate(places[:amount]):
@@ -255,7 +255,7 @@ def _draw_histogram(
     axes: Axes, values: NDArray[np.floating], edges: NDArray[np.floating], ceiling: float | None, *, labelled: bool
 ) -> None:
     axes.hist(values, bins=list(edges), color=style.MODEL, alpha=0.8, edgecolor="white", linewidth=0.4)
-    style.horizontal_grid(axes)
+    layout.horizontal_grid(axes)
     axes.locator_params(axis="x", nbins=5)
     axes.locator_params(axis="y", integer=True, nbins=4)
     axes.set_xlim(edges[0], edges[-1])

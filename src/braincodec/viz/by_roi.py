@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, distribution, interval, listed, number
 from braincodec.viz.rows import normalised_rows, region_title, score_rows
 from braincodec.viz.unit_values import metric_title
@@ -103,7 +103,7 @@ def _draw_bars(rows: pd.DataFrame, name: str, axes: Axes | None) -> Axes:
     axes.axvline(0, color=style.AXIS, linewidth=0.8, zorder=0)
     labels = [region_title(roi) for roi in rows["roi"]]
     axes.set(xlim=(low, high), ylim=(-0.6, len(rows) - 0.4), yticks=places, yticklabels=labels, xlabel=name)
-    style.vertical_grid(axes)
+    layout.vertical_grid(axes)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=style.SIZE)
     _name_parts(axes, rows.iloc[0], places[0] + 0.42)
@@ -115,7 +115,7 @@ def _draw_bars(rows: pd.DataFrame, name: str, axes: Axes | None) -> Axes:
         axes.annotate(
             units, (1, 0.5), xycoords=text, va="center", fontsize=style.TINY + 0.5, color=style.MUTED
         )  # fmt: skip
-    style.title(axes, f"{name} by region", _note(rows))
+    layout.title(axes, f"{name} by region", _note(rows))
     return axes
 
 
@@ -145,9 +145,9 @@ def _draw_panels(rows: pd.DataFrame, name: str, regions: list[str], people: list
     axes = style.single(axes, (width, 1.35 * lines + 0.95))
     note = "grey: noise ceiling; black line: floor; " if rows["ceiling"].notna().any() else "black line: floor; "
     note = note if rows["floor"].notna().any() else note.replace("black line: floor; ", "")
-    style.heading(axes, f"{name} by region and subject", f"{note}dashed: mean of subjects; {_note(rows)}")
-    style.shared_labels(axes, "Subject", name)
-    panels = style.panels(axes, lines, columns, gap=(0.14, 0.36))
+    layout.heading(axes, f"{name} by region and subject", f"{note}dashed: mean of subjects; {_note(rows)}")
+    layout.shared_labels(axes, "Subject", name)
+    panels = layout.panels(axes, lines, columns, gap=(0.14, 0.36))
     low, high = _span(rows)
     for spare in panels[len(regions) :]:
         spare.remove()
@@ -156,7 +156,7 @@ def _draw_panels(rows: pd.DataFrame, name: str, regions: list[str], people: list
         _draw_panel(panel, part, people)
         panel.set_ylim(low, high)
         panel.tick_params(labelleft=position % columns == 0, labelbottom=position + columns >= len(regions))
-    style.panel_titles(panels, [region_title(roi) for roi in regions], [_amount(part) for part in parts])
+    layout.panel_titles(panels, [region_title(roi) for roi in regions], [_amount(part) for part in parts])
     return axes
 
 
@@ -172,7 +172,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, people: list[str]) -> None:
     axes.set(xlim=(-0.7, len(people) - 0.3), xticks=range(len(people)), xticklabels=people)
     axes.tick_params(axis="x", length=0)
     axes.locator_params(axis="y", nbins=4)
-    style.horizontal_grid(axes)
+    layout.horizontal_grid(axes)
 
 
 def _amount(rows: pd.DataFrame) -> str:
@@ -199,14 +199,14 @@ def _draw_sorted(rows: pd.DataFrame, name: str, axes: Axes | None) -> Axes:
             f"{region_title(order[end])}  {number(mean[order[end]])}", (1.02, height),
             xycoords=("axes fraction", "data"), va="center", fontsize=style.SMALL,
         )  # fmt: skip
-    style.vertical_grid(axes)
+    layout.vertical_grid(axes)
     axes.axvline(0, color=style.AXIS, linewidth=0.8, zorder=0)
     axes.spines["left"].set_visible(False)
     axes.set(yticks=[], ylim=(-1.5, len(order) + 0.5), xlabel=name)
     key = "points: regions, sorted; the five best and worst named" + (
         "; tick: noise ceiling" if rows["ceiling"].notna().any() else ""
     )
-    style.title(axes, f"{name} of {len(order)} regions", f"{key}; {_note(rows)}")
+    layout.title(axes, f"{name} of {len(order)} regions", f"{key}; {_note(rows)}")
     return axes
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import Comparison, Scores
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, interval, listed, number
 from braincodec.viz.density import draw_density
 from braincodec.viz.rows import region_title
@@ -72,7 +72,7 @@ def plot_comparison(
         root = style.single(axes, (style.WIDTH if pairs is not None else 4.6, height))
         words = ""
         if pairs is not None:
-            left, right = style.panels(root, 1, 2, gap=(1.25, 0.3), widths=(1.0, 0.95))
+            left, right = layout.panels(root, 1, 2, gap=(1.25, 0.3), widths=(1.0, 0.95))
             words = _draw_pairs(left, pairs, comparison, metric)
         else:
             right = root
@@ -145,7 +145,7 @@ def _draw_pairs(axes: Axes, pairs: NDArray[np.float64], comparison: Comparison, 
             *place, f"{name} better\n{100 * share:.0f} % of units", transform=axes.transAxes, ha=sides[0], va=sides[1],
             fontsize=style.TINY + 0.5, color=style.MUTED, linespacing=1.3,
         )  # fmt: skip
-    style.title(axes, f"{metric_title(metric)} of each unit", count(pairs.shape[1], "unit"))
+    layout.title(axes, f"{metric_title(metric)} of each unit", count(pairs.shape[1], "unit"))
     return f" {comparison.first} is better for {100 * better:.0f} % of {count(pairs.shape[1], 'unit')}."
 
 
@@ -163,11 +163,11 @@ def _draw_differences(axes: Axes, rows: pd.DataFrame, comparison: Comparison, na
     edge = 1.12 * edge if np.isfinite(edge) and edge > 0 else 1.0
     axes.set_xlim(-edge, edge)
     axes.locator_params(axis="x", nbins=5)
-    style.vertical_grid(axes)
+    layout.vertical_grid(axes)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=style.SMALL + 0.5)
     level = f", {100 * comparison.level:g} % intervals" if np.isfinite(comparison.level) else ""
-    style.title(
+    layout.title(
         axes, f"{comparison.first} minus {comparison.second}",
         f"{count(int(rows['n'].max()), 'stimulus')}{level}; hollow: not clear of zero",
     )  # fmt: skip

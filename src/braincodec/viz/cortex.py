@@ -10,7 +10,7 @@ import numpy as np
 from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.evaluation.scores import Scores
 from braincodec.mesh import HEMISPHERES
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe
 from braincodec.viz.painting import outline_all, painted
 from braincodec.viz.render import FLAT, OVERSAMPLING, RESOLUTION, raster
@@ -111,7 +111,7 @@ def plot_cortex(
         width, heights = _sizes(views, fine, crop)
         bar = BAR * colour_bar
         root = style.single(axes, (width, sum(heights) + PANEL_GAP * (len(views) - 1) + bar), fixed=True)
-        places = [root] if len(views) == 1 else style.panels(root, len(views), 1, gap=(0, PANEL_GAP), heights=heights)
+        places = [root] if len(views) == 1 else layout.panels(root, len(views), 1, gap=(0, PANEL_GAP), heights=heights)
         for place, name in zip(places, views, strict=True):
             named = len(names) <= MOST_LABELS if labels is None else labels
             _draw(place, maps, name, fine, colours.to_rgba, regions, named, crop)

@@ -8,7 +8,7 @@ import numpy as np
 
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import Scores
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import describe, number
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def plot_pairwise_decoding(
             words.append(f"{name} responses: {_peak(curve.values, times, bands.get(name))}")
         axes.axhline(CHANCE, color=style.AXIS, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
         labels.append((CHANCE, "chance", style.MUTED))
-        style.time_axis(axes, times)
+        layout.time_axis(axes, times)
         low, high = axes.get_ylim()
         axes.set(ylim=(min(low, CHANCE - 0.05), max(high, CHANCE + 0.05)), ylabel="Pairwise decoding accuracy")
-        style.end_labels(axes, labels)
-        style.title(axes, "Pairwise decoding of stimuli")
+        layout.end_labels(axes, labels)
+        layout.title(axes, "Pairwise decoding of stimuli")
         describe(axes, f"Pairwise decoding over time, chance {CHANCE}. {'; '.join(words)}.")
     return style.root_figure(axes)
 
@@ -130,7 +130,7 @@ def plot_time_generalisation(
         bar = style.colour_bar(axes, picture, "Accuracy", (1.04, 0.2, 0.035, 0.6), horizontal=False)
         bar.set_ticklabels([number(CHANCE - reach), "chance", number(CHANCE + reach)])
         title = "Decoding across time" + (", predicted responses" if predicted else "")
-        style.title(axes, title, "times from stimulus onset; dashed: same time")
+        layout.title(axes, title, "times from stimulus onset; dashed: same time")
         describe(axes, _across_words(title, values, train, test))
     return style.root_figure(axes)
 

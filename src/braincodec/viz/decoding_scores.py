@@ -10,7 +10,7 @@ import numpy as np
 from braincodec.errors import InputValueError
 from braincodec.evaluation.metric import METRICS
 from braincodec.evaluation.scores import Scores
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, interval, listed, number
 from braincodec.viz.rows import score_rows
 from braincodec.viz.unit_values import metric_title
@@ -73,7 +73,7 @@ def plot_decoding_scores(
             low, high, lower_is_better = _scale(row)
             _draw_row(root, place, row, (low, high) if not lower_is_better else (high, low), first=place == 0)
             words.append(_row_words(row, lower_is_better))
-        style.title(root, "Decoding scores", _note(rows))
+        layout.title(root, "Decoding scores", _note(rows))
         describe(root, f"Decoding scores. {listed(words, MOST_ROWS)}.")
     return style.root_figure(root)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import Scores
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, number
 from braincodec.viz.unit_values import unit_dataset
 
@@ -84,9 +84,9 @@ def plot_time_course(
                 peak = int(np.nanargmax(np.abs(course)))
                 words.append(f"{name} peaks at {times[peak]:.0f} ms with {course[peak]:+.1f} {unit}")
                 labels.append((float(course[np.isfinite(course)][-1]), name, colour))
-        style.time_axis(axes, times)
+        layout.time_axis(axes, times)
         axes.set_ylabel(unit)
-        style.end_labels(axes, labels)
+        layout.end_labels(axes, labels)
         described = f": {'; '.join(words)}" if words else ""
         describe(axes, f"EEG time course of {count(len(names), 'channel')}{described}.")
     return style.root_figure(axes)
@@ -150,13 +150,13 @@ def plot_accuracy_over_time(
         axes.plot(times, course, color=style.MODEL, linewidth=2)
         labels.append((_last(course), "accuracy", style.MODEL))
         axes.axhline(0, color=style.AXIS, linewidth=0.8, zorder=0)
-        style.time_axis(axes, times)
+        layout.time_axis(axes, times)
         axes.set_ylabel("Correlation")
-        style.end_labels(axes, labels)
+        layout.end_labels(axes, labels)
         parts = [f"mean of {count(shown.sizes['channel'], 'channel')}"]
         parts += [f"{len(courses)} subjects"] if len(courses) > 1 else []
         parts += [count(stimuli, "stimulus")] if stimuli else []
-        style.title(axes, "Accuracy of predicted EEG", ", ".join(parts))
+        layout.title(axes, "Accuracy of predicted EEG", ", ".join(parts))
         describe(axes, f"Accuracy over time, {', '.join(parts)}: {_peak_words(mean, course, times)}.")
     return style.root_figure(axes)
 
@@ -170,7 +170,7 @@ def _check_channels(response: xr.DataArray, what: str) -> list[str]:
 
 
 def _named_channels(response: xr.DataArray, names: list[str]) -> list[str]:
-    usual = [name for name in names if name in USUAL]
+    usual: list[str] = [name for name in USUAL if name in names]
     largest = np.nan_to_num(np.abs(response.values)).max(1).argsort()[::-1][:3]
     return usual or [names[place] for place in largest]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.scores import Scores
 from braincodec.evaluation.splits import SplitComparison
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, interval, listed, number
 from braincodec.viz.unit_values import metric_title
 
@@ -63,12 +63,12 @@ def plot_generalisation(data: Scores | SplitComparison | pd.DataFrame, *, axes: 
         _draw_single_splits(axes, rows, each, places)
         axes.scatter(rows["score"], places, s=40, color=style.MODEL, edgecolors="white", linewidths=0.8, zorder=4)
         axes.set(yticks=places, yticklabels=rows["scheme"], ylim=(-0.6, len(rows) - 0.4), xlabel=name)
-        style.vertical_grid(axes)
+        layout.vertical_grid(axes)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0, labelsize=style.SIZE)
         for row, place in zip(rows.itertuples(), places, strict=True):
             _write(axes, row, place)
-        style.title(axes, f"{name} under splits that test generalisation", _note(rows))
+        layout.title(axes, f"{name} under splits that test generalisation", _note(rows))
         words = listed([_row_words(row) for row in rows.itertuples()], MOST_ROWS)
         describe(axes, f"{name} under splits that test generalisation. {words}.")
     return style.root_figure(axes)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import ALL_UNITS, Scores
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, distribution, listed, number
 from braincodec.viz.rows import region_title
 
@@ -74,7 +74,7 @@ def plot_rdm(
         axes = style.single(axes, (3.9, 3.6), fixed=True)
         picture = _draw(axes, matrix, (float(np.nanmin(pairs)), float(np.nanmax(pairs))))
         style.colour_bar(axes, picture, "Dissimilarity", (1.04, 0.2, 0.04, 0.6), horizontal=False)
-        style.title(axes, title or "Dissimilarity of responses", count(len(matrix), "stimulus"))
+        layout.title(axes, title or "Dissimilarity of responses", count(len(matrix), "stimulus"))
         place = f" ({title})" if title else ""
         describe(axes, f"Dissimilarity matrix{place} of {count(len(matrix), 'stimulus')}: {distribution(pairs)}.")
     return style.root_figure(axes)
@@ -123,8 +123,8 @@ def plot_rdms(
     with style.styled():
         root = style.single(axes, (PANEL * columns + 1.2, blocks * (2 * PANEL + 0.42) + 0.55))
         stimuli = len(_square(both[0][0]))
-        style.heading(root, "Dissimilarity of responses", f"{count(stimuli, 'stimulus')}; below: rank correlation")
-        panels = style.panels(root, 2 * blocks, columns, gap=(0.1, 0.06), pairs=0.34)
+        layout.heading(root, "Dissimilarity of responses", f"{count(stimuli, 'stimulus')}; below: rank correlation")
+        panels = layout.panels(root, 2 * blocks, columns, gap=(0.1, 0.06), pairs=0.34)
         for position, (name, pairs) in enumerate(zip(names, both, strict=True)):
             block, column = divmod(position, columns)
             agreement = rank_correlation(*pairs)
@@ -135,7 +135,7 @@ def plot_rdms(
                     panel.set_ylabel(KINDS[row], fontsize=style.SMALL, color=style.MUTED, labelpad=3)
                 panel.set_anchor("S" if row == 0 else "N")
                 if row == 0:
-                    style.panel_titles([panel], [region_title(name)])
+                    layout.panel_titles([panel], [region_title(name)])
             panel.set_xlabel(number(agreement), fontsize=style.SMALL, labelpad=3)
             words.append(f"{region_title(name)}: rank correlation {number(agreement)}")
         for panel in panels:

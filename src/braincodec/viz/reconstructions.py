@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.metric import METRICS
 from braincodec.evaluation.scores import Scores
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, number
 from braincodec.viz.unit_values import metric_title
 
@@ -87,8 +87,8 @@ def plot_reconstructions(
     with style.styled():
         root = style.single(axes, (max(0.4 + columns * cell, 3.2), height))
         title = f"{metric_title(name)} of decoded images" if name else "Seen and decoded images"
-        style.heading(root, title, _note(len(chosen), len(truth), values is not None), above=14)
-        panels = style.panels(root, 2 * blocks, columns, gap=(0.05, 0.05), pairs=between)
+        layout.heading(root, title, _note(len(chosen), len(truth), values is not None), above=14)
+        panels = layout.panels(root, 2 * blocks, columns, gap=(0.05, 0.05), pairs=between)
         for number_, item in enumerate(chosen):
             block, column = divmod(number_, columns)
             for row, pixels in enumerate((truth[item], decoded[item])):

@@ -10,7 +10,7 @@ import numpy as np
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import Scores
 from braincodec.extras import import_optional
-from braincodec.viz import style
+from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, number
 from braincodec.viz.eeg import ACCURACY, DIMS, WHOLE
 from braincodec.viz.unit_values import metric_title, metric_values, unit_dataset
@@ -132,8 +132,8 @@ def plot_topographies(
     words = []
     with style.styled():
         root = style.single(axes, (PANEL * len(places) + 0.8, PANEL + 0.8))
-        style.heading(root, title, note)
-        panels = style.panels(root, 1, len(places), gap=(0.08, 0.1))
+        layout.heading(root, title, note)
+        panels = layout.panels(root, 1, len(places), gap=(0.08, 0.1))
         for panel, place in zip(panels, places, strict=True):
             picture = _draw(panel, array[:, place], names, limits)
             panel.set_title(f"{1000 * known[place]:.0f} ms", loc="center", fontsize=style.SIZE, pad=2)
