@@ -1,32 +1,50 @@
-"""The plain forms that benchmarks compare with give the published code's answers."""
+"""The plain forms that benchmarks compare with give the published code's answers, and ours give theirs."""
 
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from braincodec.evaluation.decoding import n_way_top_k, two_way_identification
+from braincodec.evaluation.encoding import correlation, weighted_correlation
 from braincodec.features import get_backbone
 from braincodec.features.preprocessing import TORCHVISION_IMAGENET
 from braincodec.legacy import read_legacy
 from braincodec.legacy.tensors import tensor
 
-REFERENCE = Path(__file__).parents[1] / "benchmarks" / "reference.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 FMRI = "neural_encoding_dataset/encoding_models/modality-fmri/train_dataset-nsd/model-fwrf/encoding_models_weights"
 EEG = "neural_encoding_dataset/encoding_models/modality-eeg/train_dataset-things_eeg_2/model-vit_b_32"
 
 
-@pytest.fixture(scope="module")
-def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reference", REFERENCE)
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where its data classes look themselves up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    return load("reference")
+
+
+@pytest.fixture(scope="module")
+def usual() -> ModuleType:
+    return load("reference_judging")
+
+
+@pytest.fixture(scope="module")
+def judge(usual: ModuleType) -> ModuleType:
+    return load("judge")  # which imports the usual ways by name
 
 
 def test_plain_fwrf_gives_the_published_answers(reference: ModuleType, golden: Path) -> None:
@@ -49,3 +67,46 @@ def test_plain_eeg_gives_the_published_answers(reference: ModuleType, golden: Pa
     found = reference.eeg(network, scaler, pca, readouts, TORCHVISION_IMAGENET(images).numpy())
     expected = np.load(golden / "expected_eeg.npz")["eeg_227"]
     assert np.abs(found.reshape(expected.shape) - expected).max() <= 1e-4 * expected.std()
+
+
+def test_usual_ways_of_scoring_give_our_answers(usual: ModuleType) -> None:
+    random = np.random.default_rng(0)
+    prediction, response = random.standard_normal((2, 40, 12))
+    np.testing.assert_allclose(
+        usual.unit_correlation([(prediction[:15], response[:15]), (prediction[15:], response[15:])]),
+        correlation(prediction, response),
+    )
+    rates = two_way_identification(prediction, response)
+    np.testing.assert_allclose(usual.two_way_by_corrcoef(prediction, response), rates)
+    np.testing.assert_allclose(usual.two_way_by_pairs(prediction, response, 3), rates[:3])
+    weights = random.multinomial(40, np.full(40, 1 / 40), 5)
+    np.testing.assert_allclose(
+        usual.resampled_correlation(prediction, response, weights), weighted_correlation(prediction, response, weights)
+    )
+
+
+def test_usual_random_trials_estimate_the_exact_n_way_accuracy(usual: ModuleType) -> None:
+    random = np.random.default_rng(0)
+    logits, classes = random.standard_normal((5, 30)), random.integers(0, 30, 5)
+    exact = n_way_top_k(logits, classes, 10, 2)
+    found = usual.n_way_top_k(logits, classes, 10, 2, 2000)
+    assert (np.abs(found - exact) <= 4 * np.sqrt(exact * (1 - exact) / 2000)).all()
+
+
+@pytest.mark.parametrize(
+    ("case", "most_different"),
+    [
+        pytest.param("correlation", 1e-6, marks=pytest.mark.slow),  # measures memory in processes of its own
+        ("n_way", 0.1),
+        ("two_way", 1e-12),
+        ("bootstrap", 1e-9),
+    ],
+)
+def test_judging_benchmark_compares_equal_answers(judge: ModuleType, case: str, most_different: float) -> None:
+    sizes = judge.Sizes(
+        units=3000, stimuli=1000, images=20, features=300, bootstrap_units=50, draws=20, runs=2, usual_images=3
+    )
+    row = judge.CASES[case](sizes)
+    assert row["ours s"] > 0
+    assert row["usual s"] > 0
+    assert 0 <= row["largest difference"] <= most_different
