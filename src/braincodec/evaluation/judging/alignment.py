@@ -22,7 +22,9 @@ def measured_blocks(responses: xr.DataArray, ids: Sequence[str]) -> UnitBlocks:
     return UnitBlocks(responses, _rows(responses["stimulus"].values, ids, "the recording"))
 
 
-def predicted_blocks(prediction: Any, ids: Sequence[str], measured: UnitBlocks, units: xr.Dataset) -> UnitBlocks:
+def predicted_blocks(
+    prediction: Any, ids: Sequence[str], measured: UnitBlocks, units: xr.Dataset, subject: str = ""
+) -> UnitBlocks:
     """Predictions for the stimuli `ids` and the units of a recording, in their order.
 
     Parameters
@@ -35,6 +37,8 @@ def predicted_blocks(prediction: Any, ids: Sequence[str], measured: UnitBlocks, 
     measured : UnitBlocks
     units : Dataset
         The recording's.
+    subject : str
+        Whose they are: of predictions for several subjects, this one's are taken.
 
     Raises
     ------
@@ -49,6 +53,7 @@ def predicted_blocks(prediction: Any, ids: Sequence[str], measured: UnitBlocks, 
         raise InputTypeError(f"predictions must be real numbers, not {prediction.dtype}")
     if "stimulus" not in prediction.coords:
         raise InputValueError("predictions need the ids of their stimuli in the coordinate `stimulus`")
+    prediction = _of_subject(prediction, subject)
     expected = {"stimulus", *measured.unit_dims}
     if set(prediction.dims) - {"repetition"} != expected:
         raise InputValueError(
@@ -61,6 +66,23 @@ def predicted_blocks(prediction: Any, ids: Sequence[str], measured: UnitBlocks, 
     if measured.unit_dims == ("unit",):
         return UnitBlocks(prediction, rows, _unit_columns(prediction, units))
     return UnitBlocks(prediction, rows, _sensor_columns(prediction, measured.array))
+
+
+def _of_subject(prediction: xr.DataArray, subject: str) -> xr.DataArray:
+    """The predictions for one subject, where there are some for several; numbers and names of subjects are compared."""
+    if "subject" not in prediction.coords or not prediction["subject"].dims:
+        return prediction
+    (dim,) = prediction["subject"].dims
+    whose = prediction["subject"].values.astype(str)
+    names = np.unique(whose)
+    if dim == "unit" and len(names) == 1:
+        return prediction
+    if subject not in names:
+        raise InputValueError(
+            f"predictions are of the subjects {', '.join(names)}, none of which is {subject!r}, whose recording this is"
+        )
+    chosen = np.flatnonzero(whose == subject)
+    return prediction.isel({dim: chosen}) if dim == "unit" else prediction.isel({dim: int(chosen[0])}, drop=True)
 
 
 def _rows(found: NDArray[Any], ids: Sequence[str], where: str) -> NDArray[np.int64]:

@@ -85,7 +85,7 @@ def score_encoding(task: EncodingTask) -> SubjectScores:
             f"{FEWEST_STIMULI}"
         )
     measured = measured_blocks(recording.responses, ids)
-    prediction = predicted_blocks(task.prediction, ids, measured, recording.units)
+    prediction = predicted_blocks(task.prediction, ids, measured, recording.units, recording.subject)
     regions = regions_of(recording.units, measured, task.rois)
     ceiling = choose_ceiling(task.noise_ceiling, measured, recording.units, settings.part)
     found = SubjectScores(recording.subject, ids, ceiling={"method": ceiling.method, "words": ceiling.words})

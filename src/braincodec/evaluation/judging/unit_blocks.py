@@ -83,12 +83,12 @@ class UnitBlocks:
         """Mean over the repetitions that exist, shape (stimuli, units); NaN where a stimulus has none."""
         return mean_over_axis(self.read(units)) if self.repetitions is not None else as_float(self.read(units))
 
-    def tiles(self, *others: UnitBlocks | None, replicates: int = 0, budget: int = BLOCK_BYTES) -> Iterator[slice]:
-        """Cut the units so that a tile of these and of the other responses, and its replicates, fits the budget."""
+    def tiles(self, *others: UnitBlocks | None, replicates: int = 0) -> Iterator[slice]:
+        """Cut the units so that a tile of these and of the other responses, and its replicates, fits the memory."""
         rows = sum(len(item.rows) * (item.repetitions or 1) for item in (self, *others) if item is not None)
         each = 8 * (COPIES * max(1, rows) + REPLICATE_COPIES * replicates)
         chunk = int(self.array.encoding.get("preferred_chunks", {}).get("unit", 1))
-        fitting = max(1, budget // each)
+        fitting = max(1, BLOCK_BYTES // each)
         if chunk > 1 and chunk <= MOST_CHUNK_GROWTH * fitting:
             fitting = max(1, fitting // chunk) * chunk
         return tiles(self.units, bytes_each=1, tile_bytes=fitting)

@@ -92,6 +92,8 @@ class Scores:
             )
         if self.images is not None:
             _check_images(self.images)
+        if not isinstance(self.about, dict):
+            raise InputTypeError(f"about must be a dict, not {type(self.about).__name__}")
         self.about = plain(self.about)
 
     @property
