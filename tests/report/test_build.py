@@ -180,10 +180,11 @@ def test_cautions_stand_beside_the_verdict(without_figures):
     }
     scores.about["rescale"] = "transductive"
     scores.about["split"]["part"] = "train"
-    scores.about["warnings"] = ["3 units have no variance"]
+    scores.about["warnings"] = ["3 units have no variance", "scored on the train stimuli"]
     found = Page(render([scores]))
     cautions = [e.text for e in found.all("p", class_="caution") if "header" in e.inside]
-    assert len(cautions) == 4
+    assert len(cautions) == 3
+    assert [e.text for e in found.all("p", class_="remark")] == ["Note: 3 units have no variance"]
     assert any("2 of 12 test images" in text for text in cautions)
     assert any("ransductive" in text for text in cautions)
     assert any("train stimuli" in text for text in cautions)

@@ -137,6 +137,16 @@ def test_bars_keep_the_order_of_what_they_draw_and_stay_in_their_cell(value, hal
     assert ("floor" in places) == math.isfinite(floor)
 
 
+def test_floors_of_several_kinds_say_which_each_is():
+    rows = [ROW, ROW | {"metric": "r2_determination", "floor_of": "mean training response"}]
+    (table,) = score_tables(make_table(rows), Glossary())
+    floor = [column.title for column in table.columns].index("Floor")
+    assert [cells[floor].beside for cells, _ in table.rows] == ["shuffled pairs", "mean training response"]
+    assert "floor" not in table.note
+    (table,) = score_tables(make_table(rows[:1]), Glossary())
+    assert table.note == "median over units; floor: shuffled pairs"
+
+
 def test_any_table_is_shown_with_numbers_as_numbers():
     table = plain_table(pd.DataFrame({"scheme": ["random"], "value": [0.25], "n": [5]}), "Splits", Glossary())
     assert [cell.text for cell in table.rows[0][0]] == ["random", "0.250", "5"]

@@ -19,7 +19,7 @@ from braincodec.report.glossary import Glossary
 from braincodec.report.model_card import card_html
 from braincodec.report.policy import content_security_policy, script_hash
 from braincodec.report.tables import ShownTable, comparison_table, plain_table, score_tables
-from braincodec.report.verdict import cautions, leakage_in_words, tiles, verdict
+from braincodec.report.verdict import cautions, leakage_in_words, remarks, tiles, verdict
 
 if TYPE_CHECKING:
     import jinja2
@@ -153,9 +153,9 @@ def render(scores: Sequence[Scores], *, title: str | None = None, comparison: Co
         "cortex": _cortex_data(views),
         "policy": content_security_policy(hashes, compiles_shaders=bool(views)),
         "version": __version__,
-        # pictures first, so that the glossary is complete when the page lists it
         "verdict": verdict,
         "cautions": cautions,
+        "remarks": remarks,
         "tiles": tiles,
         "leakage_in_words": leakage_in_words,
         "provenance": provenance,

@@ -77,6 +77,20 @@ def _is_pairs(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
+def by_value(facts: dict[str, Any] | None) -> list[tuple[list[str], str]]:
+    """Names with what is said of them, together where the same is said of several.
+
+    Examples
+    --------
+    >>> by_value({"lpips": "no weights", "fid": "too few images", "two_way_lpips": "no weights"})
+    [(['lpips', 'two_way_lpips'], 'no weights'), (['fid'], 'too few images')]
+    """
+    names_of_value: dict[str, list[str]] = {}
+    for name, value in (facts or {}).items():
+        names_of_value.setdefault(in_words(value), []).append(name)
+    return [(names, value) for value, names in names_of_value.items()]
+
+
 def model_facts(scores: Scores) -> list[tuple[str, str]]:
     """Name and value of what is known about the model, its card aside."""
     return _facts(scores.about.get("model", {}), ("id", "kind", "licence", "citation"))

@@ -153,9 +153,13 @@ def _columns(rows: pd.DataFrame, plain_numbers: tuple[str, ...]) -> list[tuple[C
     if rows["normalised"].notna().any():
         make = with_interval("normalised", "normalised_low", "normalised_high")
         columns.append((Column("Normalised", "normalised"), make))
+    several_floors = rows.loc[rows["floor_of"] != "", "floor_of"].nunique() > 1
     for name in plain_numbers:
         if rows[name].notna().any():
-            columns.append((Column(name.capitalize(), name), plain(name, number)))
+            make = plain(name, number)
+            if name == "floor" and several_floors:
+                make = _floor_with_its_kind
+            columns.append((Column(name.capitalize(), name), make))
     if rows["p_value"].notna().any():
         columns.append((Column("p", "p_value"), plain("p_value", probability)))
     columns.append((Column("Stimuli", "n_stimuli"), plain("n_stimuli", count)))
@@ -165,11 +169,15 @@ def _columns(rows: pd.DataFrame, plain_numbers: tuple[str, ...]) -> list[tuple[C
     return columns
 
 
+def _floor_with_its_kind(row: dict[str, Any]) -> Cell:
+    return Cell(number(row["floor"]), row["floor_of"], _key(row["floor"]))
+
+
 def _note(rows: pd.DataFrame) -> str:
     parts = [text for text in dict.fromkeys(rows["summary"]) if text]
     floors = [text for text in dict.fromkeys(rows["floor_of"]) if text]
     words = " / ".join(parts)
-    return words + (f"; floor: {' / '.join(floors)}" if floors else "")
+    return words + (f"; floor: {floors[0]}" if len(floors) == 1 else "")
 
 
 def _key(value: float) -> float | str:

@@ -225,7 +225,7 @@ def leakage_in_words(about: dict[str, Any]) -> str:
 
 
 def cautions(scores: Scores) -> list[str]:
-    """What a reader must know before believing the numbers; nothing for a clean evaluation of real data."""
+    """What a reader must know before believing the numbers; nothing for a clean evaluation."""
     about, found = scores.about, []
     leakage = about.get("leakage") or {}
     if leakage.get("passed") is False:
@@ -235,13 +235,17 @@ def cautions(scores: Scores) -> list[str]:
         found.append(f"These are scores of the {part} stimuli, not of the test stimuli.")
     if about.get("rescale") == "transductive":
         found.append(
-            "Transductive: predictions were rescaled with the mean and deviation of the test set itself, which a model "
-            "in use does not know. Scores like these are not comparable with others."
+            "Transductive: predictions were rescaled with the mean and deviation that they have over the test set "
+            "itself, which a model in use does not know. Scores like these are not comparable with others."
         )
-    warnings = [str(warning) for warning in about.get("warnings", [])]
-    return found + [
-        text for text in warnings if not text.startswith(SAID_ALREADY) and text != leakage.get("summary", "")
-    ]
+    return found
+
+
+def remarks(scores: Scores) -> list[str]:
+    """What else the evaluation found worth saying."""
+    leakage = scores.about.get("leakage") or {}
+    texts = [str(warning) for warning in scores.about.get("warnings", [])]
+    return [text for text in texts if not text.startswith(SAID_ALREADY) and text != leakage.get("summary", "")]
 
 
 def tiles(scores: Scores) -> list[Tile]:
