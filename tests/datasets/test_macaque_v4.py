@@ -76,7 +76,7 @@ def test_cross_validation_tests_every_image_once_together_with_its_copies(v4_fol
 
 @pytest.mark.parametrize("session", sorted(MacaqueV4.expected))
 def test_split_of_real_sessions_does_not_leak(shared_data, session):
-    from braincodec.evaluation.splits.leakage import check_leakage
+    from braincodec.evaluation.splits import check_leakage
 
     recording = load_dataset("macaque_v4", shared_data / "macaque_v4", seed=1).subject(session)
     assert check_leakage(recording, progress=False).summary().startswith("None of")
@@ -84,7 +84,7 @@ def test_split_of_real_sessions_does_not_leak(shared_data, session):
 
 
 def test_declared_near_copies_are_what_the_check_finds(shared_data):
-    from braincodec.evaluation.splits.leakage import check_leakage
+    from braincodec.evaluation.splits import check_leakage
 
     for session, pairs in MacaqueV4.near_copies.items():
         stimuli = load_dataset("macaque_v4", shared_data / "macaque_v4").subject(session).stimuli

@@ -63,8 +63,8 @@ class MacaqueV4(Dataset):
         "responses_repeat_averaged/ and responses_raw/"
     )
     split_origin = (
-        "about 80 % train, 20 % test, drawn at random with a seed, near copies of an image on one side (the authors "
-        "hold out sessions, not images)"
+        "drawn at random with a seed, about 80 % train and 20 % test, near copies of an image on one side; the "
+        "authors hold out sessions, not images"
     )
     # sessions by animal, from the authors' table; the images of 210325 are those of Bashivan, Kar, DiCarlo 2019
     animals: ClassVar[dict[str, str]] = {"190927": "WE", "210224": "PE", "210325": "PE", "210621": "RA"}
