@@ -243,7 +243,14 @@ def _replicates(table, replicates: list[np.ndarray]) -> xr.DataArray:
 
 def _about(name: str, direction: str, modality: str, ids: list[str], subjects: tuple[str, ...]) -> dict:
     sums = {subject: hashlib.sha256("\0".join(ids).encode()).hexdigest() for subject in subjects}
-    check = {"passed": True, "summary": "No test image is identical or nearly identical to a training image."}
+    check = {
+        "passed": True,
+        "summary": "None of the test images is among the training images or nearly the same as one of them.",
+        "compared": "compared by ids, all pixels and perceptual hashes",
+        "method": "hash", "features": None, "n_train": 160, "n_validation": 0, "n_test": len(ids),
+        "counts": {}, "leaking": [], "thresholds": {"frequency_bits": 10.0}, "notes": [], "pairs": [],
+    }  # fmt: skip
+    counts = {"train": 160, "validation": 0, "test": len(ids)}
     return {
         "name": name,
         "direction": direction,
@@ -262,11 +269,11 @@ def _about(name: str, direction: str, modality: str, ids: list[str], subjects: t
             "licence": "CC0-1.0",
             "citation": "nobody, never",
         },
-        "split": {"part": "test", "train": 160, "validation": 0, "test": len(ids), "ids_sha256": sums},
-        "leakage": {**check, "checked": "hash", "subjects": dict.fromkeys(subjects, check)},
+        "split": {"part": "test", **counts, "of_subjects": dict.fromkeys(subjects, counts), "ids_sha256": sums},
+        "leakage": check,
         "settings": {
             "part": "test", "metrics": None, "draws": DRAWS, "permutations": DRAWS, "level": LEVEL, "seed": SEED,
-            "noise_ceiling": "auto", "leakage": "hash", "rescale": None,
+            "noise_ceiling": "auto", "leakage": "hash", "rescale": None, "rois": None, "direction": direction,
         },
         "noise_ceiling": {
             "method": "variance_components",

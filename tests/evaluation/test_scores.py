@@ -10,11 +10,12 @@ import pytest
 import xarray as xr
 
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError, MissingFileError, OutputError
-from braincodec.evaluation import Comparison, Scores
+from braincodec.evaluation import Comparison, Scores, evaluate
 from braincodec.evaluation.quantities import QUANTITIES
 from braincodec.evaluation.scores import TABLE_COLUMNS, make_table
 
 from .example_scores import decoding_scores, eeg_scores, fmri_scores
+from .recordings import TRAIN, recording
 
 EXAMPLES = {"fmri": fmri_scores, "eeg": eeg_scores, "decoding": decoding_scores}
 
@@ -242,3 +243,18 @@ def test_every_quantity_is_defined():
     ):
         assert len(QUANTITIES[name].text) > 30, name
     assert all(name == item.name for name, item in QUANTITIES.items())
+
+
+def test_examples_know_what_real_scores_know():
+    """Figures and reports are tested on the examples: these must have what `evaluate` gives."""
+    real = evaluate_example()
+    example = fmri_scores()
+    assert set(example.about) == set(real.about)
+    for part in ("model", "dataset", "split", "settings", "noise_ceiling", "leakage"):
+        assert set(example.about[part]) == set(real.about[part]), part
+    assert set(example.units.data_vars) - {"vertex", "hemisphere"} <= set(real.units.data_vars)
+
+
+def evaluate_example() -> Scores:
+    known, signal = recording(stimuli=50, units=6)
+    return evaluate(signal[TRAIN:], known, metrics=["correlation", "r2_c*", "noise*"], draws=10, permutations=10)

@@ -12,6 +12,8 @@ from braincodec.evaluation.checks import tiles
 Floats = NDArray[np.float64]
 # prediction and response of a tile of units stay in the processor's cache while permutations pass over them
 CACHE_BYTES = 2 * 2**20
+# correlations summed in float32 that differ by no more are equal
+ROUNDING = 8 * float(np.finfo(np.float32).eps)
 
 
 def shuffled_correlations(
@@ -49,9 +51,8 @@ def shuffled_correlations(
         first, second = _standardised(prediction[:, part]), _standardised(target[:, part])
         for row, order in enumerate(orders):
             np.einsum("iu,iu->u", first[order], second, out=found[row, part])
-    rounding = 8 * np.finfo(np.float32).eps
     with np.errstate(invalid="ignore"):
-        reached = (found >= found[0] - rounding).sum(axis=0)
+        reached = (found >= found[0] - ROUNDING).sum(axis=0)
     return found[1:], np.where(np.isnan(found[0]), np.nan, reached / (1 + permutations))
 
 

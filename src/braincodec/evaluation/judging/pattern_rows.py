@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.evaluation.judging.choose import definition_of
-from braincodec.evaluation.judging.null import identification_rates, mean_of_others, shuffled_means
+from braincodec.evaluation.judging.null import competitors, identification_rates, mean_of_others, shuffled_means
 from braincodec.evaluation.judging.patterns import PatternMatrices
 from braincodec.evaluation.judging.subject import better_floor
 from braincodec.evaluation.metric import METRICS
@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 PATTERN_CORRELATION, TWO_WAY, TOP_K = "pattern_correlation", "pattern_two_way", "pattern_top_k"
 PATTERN_METRICS = (PATTERN_CORRELATION, TWO_WAY, TOP_K)
 SHUFFLED, MEAN_RESPONSE = "shuffled pairs", "mean training response"
+# correlations that differ by no more are ties: sums in float64 whose common part was taken away
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +52,15 @@ def pattern_score(name: str, matrices: PatternMatrices) -> PatternScore:
     >>> np.diagonal(found.rates).tolist(), found.chance
     ([1.0, 1.0, 1.0, 1.0], 0.5)
     """
-    cross = matrices.cross
+    cross, trivial = matrices.cross, matrices.trivial[None]  # the same prediction for every stimulus: one row
     if name == PATTERN_CORRELATION:
         return PatternScore(cross, matrices.trivial, 0.0)
     if name == TWO_WAY:
-        return PatternScore(identification_rates(cross), identification_rates(matrices.trivial[None])[0], 0.5)
+        rates, floor = (identification_rates(item, tolerance=ROUNDING) for item in (cross, trivial))
+        return PatternScore(rates, floor[0], 0.5)
     k = int(getattr(METRICS.get(TOP_K)(), "k", 1))
-    return PatternScore(top_k_rates(cross, k), top_k_rates(matrices.trivial[None], k)[0], min(1.0, k / len(cross)))
+    rates, floor = (top_k_rates(item, k) for item in (cross, trivial))
+    return PatternScore(rates, floor[0], min(1.0, k / len(cross)))
 
 
 def pattern_rows(
@@ -130,9 +134,4 @@ def top_k_rates(similarity: Floats, k: int) -> Floats:
     >>> top_k_rates(np.array([[3.0, 1.0, 2.0]]), 2).tolist()
     [[1.0, 0.0, 1.0]]
     """
-    rates = np.full(similarity.shape, np.nan)
-    for row, values in enumerate(similarity):
-        known = np.sort(values[~np.isnan(values)])
-        as_near = len(known) - np.searchsorted(known, values, side="left") - 1  # others that are at least as near
-        rates[row] = np.where(np.isnan(values), np.nan, as_near < k)
-    return rates
+    return np.where(np.isnan(similarity), np.nan, (competitors(similarity, ROUNDING) < k).astype(np.float64))

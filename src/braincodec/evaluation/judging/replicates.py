@@ -16,9 +16,9 @@ from braincodec.evaluation.checks import tiles
 from braincodec.evaluation.statistics import medians_over_units
 
 # a table of replicates up to this size stays in memory; a larger one lies in a temporary file
-IN_MEMORY_BYTES = 256 * 2**20
+IN_MEMORY_BYTES = 64 * 2**20
 # of replicates that are looked at together
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 32 * 2**20
 Key = TypeVar("Key", bound=Hashable)
 Transform = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Wanted = tuple[NDArray[np.int64], Transform]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.evaluation.judging.choose import definition_of
+from braincodec.evaluation.judging.null import ROUNDING
 from braincodec.evaluation.judging.regions import Regions
 from braincodec.evaluation.judging.subject import better_floor
 from braincodec.evaluation.judging.unit_metrics import CORRELATION, Floats, UnitMetric, unit_metric
@@ -64,7 +65,8 @@ def unit_rows(
             chance = definition_of(name).chance
             row["chance"] = np.nan if chance is None else chance
             if name == CORRELATION and region in null:
-                row["p_value"] = float(permutation_p_value(row["value"], null[region]))
+                # shuffled pairs are summed in float32: what is equal to the value must not come out below it
+                row["p_value"] = float(permutation_p_value(row["value"] - ROUNDING, null[region]))
             rows.append((row, of_value))
     return rows
 
@@ -89,8 +91,9 @@ def _values(
     if ceiling is None or np.isnan(noise_ceiling).all():  # nothing to normalise by, so nothing is left out of that
         return row | {"n_excluded": int(np.isnan(inside).sum())}
     normalised = inside / ceiling[members]
+    reachable = np.where(noise_ceiling[members] <= 0, 0, ceiling[members])  # of units without signal, nothing
     return row | {
-        "ceiling": median(np.where(np.isnan(inside), np.nan, ceiling[members])),
+        "ceiling": median(np.where(np.isnan(inside), np.nan, reachable)),  # of the units that the value is of
         "normalised": median(normalised),
         "n_excluded": int(np.isnan(normalised).sum()),
     }
