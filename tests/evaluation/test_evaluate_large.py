@@ -1,4 +1,4 @@
-"""`evaluate` of a whole cortex, lazily opened: in bounded memory."""
+"""`evaluate` of a whole cortex, lazily opened, in bounded memory; and of a simulated subject's true encoder."""
 
 from __future__ import annotations
 
@@ -66,3 +66,21 @@ def test_whole_cortex_is_scored_in_less_than_a_gigabyte(tmp_path):
     assert found["peak"] < 1e9
     assert found["value"] == pytest.approx(0.5, abs=0.005)
     assert found["low"] < found["value"] + 0.005 and found["high"] > found["value"] - 0.005
+
+
+@pytest.mark.slow
+def test_the_true_encoder_of_a_simulated_subject_reaches_the_ceiling():
+    pytest.importorskip("nilearn")
+    pytest.importorskip("skimage")
+    from braincodec import simulate
+    from braincodec.evaluation import evaluate
+
+    subject = simulate.subject(backbone="gabor:bank", calibration=24)
+    options = {"part": "train", "draws": 100, "permutations": 20, "metrics": ["correlation", "noise*"]}
+    scores = evaluate(subject.encoder(), subject.recording(n=150), leakage="off", **options)
+    rows = scores.table.set_index(["roi", "metric"])
+    for roi in ("all", "V1", "V2", "V3", "hV4"):
+        assert rows.loc[(roi, "correlation"), "normalised"] == pytest.approx(1, abs=0.02), roi
+        row = rows.loc[(roi, "noise_normalised_accuracy")]
+        assert row.low < 1 < row.high, roi
+    assert scores.about["simulated"] and scores.about["model"]["id"] == "fmri-simulated-gaussian_fwrf"
