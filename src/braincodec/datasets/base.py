@@ -50,7 +50,9 @@ class Counts:
 
     Parameters
     ----------
-    stimuli, units : int
+    stimuli : int
+    units : int, optional
+        Where it depends on what is read, nothing is declared.
     repetitions : int, optional
         The most that a stimulus has.
 
@@ -61,7 +63,7 @@ class Counts:
     """
 
     stimuli: int
-    units: int
+    units: int | None = None
     repetitions: int | None = None
 
     def __post_init__(self) -> None:
@@ -196,7 +198,7 @@ class Dataset(ABC):
     species: ClassVar[str]
     licence: ClassVar[str]
     citation: ClassVar[str]
-    expected: ClassVar[Mapping[str, Counts]]
+    expected: Mapping[str, Counts]  # of the class, or what the options of one object lead to
     how_to_get: ClassVar[str] = ""
     split_origin: ClassVar[str] = ""
 

@@ -61,8 +61,14 @@ def count_problems(recording: Recording, expected: Counts | None) -> list[str]:
     sizes = recording.responses.sizes
     units = sizes["unit"] if "unit" in sizes else sizes.get("channel", 0) * sizes.get("time", 0)
     found = {"stimuli": sizes["stimulus"], "units": units, "repetitions": sizes.get("repetition", 1)}
-    declared = {"stimuli": expected.stimuli, "units": expected.units, "repetitions": expected.repetitions or 1}
-    return [f"{found[what]:,} {what}, expected {declared[what]:,}" for what in found if found[what] != declared[what]]
+    declared = {"stimuli": expected.stimuli, "repetitions": expected.repetitions or 1}
+    if expected.units is not None:
+        declared["units"] = expected.units
+    return [
+        f"{found[what]:,} {what}, expected {declared[what]:,}"
+        for what in found
+        if what in declared and found[what] != declared[what]
+    ]
 
 
 def _unreadable(recording: Recording) -> list[str]:
@@ -76,7 +82,8 @@ def _subject_line(name: str, counts: Counts | None) -> str:
     if counts is None:
         return name
     repeated = f", up to {counts.repetitions} repetitions" if counts.repetitions else ""
-    return f"{name}: {counts.units:,} units, {counts.stimuli:,} stimuli{repeated}"
+    units = "" if counts.units is None else f"{counts.units:,} units, "
+    return f"{name}: {units}{counts.stimuli:,} stimuli{repeated}"
 
 
 def _size_line(dataset: Dataset, names: Iterable[str]) -> str:
