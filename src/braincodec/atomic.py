@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from braincodec.errors import BraincodecError, OutputError
 
@@ -95,3 +97,42 @@ def write_error(target: Path, error: OSError) -> OutputError:
     existing = next((folder for folder in (target, *target.parents) if folder.exists()), Path())
     free = shutil.disk_usage(existing).free
     return OutputError(f"cannot write {target}: {error.strerror or error} ({free / 1e6:,.1f} MB free on that disk)")
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replace a JSON file in one step, once the new content is on the disk."""
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file is on the disk; silently nothing when it is absent."""
+    if path.exists():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def exclusive_lock(path: Path) -> IO[str]:
+    """Take a lock file for this process; the lock ends when the file is closed, or the process.
+
+    Raises
+    ------
+    OutputError
+        When another process has it.
+    """
+    file = path.open("w")
+    with contextlib.suppress(ImportError):  # no advisory locks on this system
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise OutputError(f"{path.parent} is being written by another process") from None
+        except OSError:  # a file system without locks
+            pass
+    return file

@@ -7,10 +7,8 @@ right whenever the process is killed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,8 +18,7 @@ from typing import IO, Any
 import numpy as np
 import xarray as xr
 
-from braincodec.atomic import remove
-from braincodec.errors import OutputError
+from braincodec.atomic import exclusive_lock, remove, sync, write_json
 from braincodec.responses.formats import row_bytes, zarr_store
 from braincodec.responses.formats.labels import VARIABLE
 from braincodec.responses.formats.layout import shard_shape
@@ -90,7 +87,7 @@ class Staging:
     def open(self, *, discard: bool = False) -> None:
         """Take the folder for this process, go on where it stopped, or begin (always when `discard`)."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.folder / LOCK)
+        self._lock = exclusive_lock(self.folder / LOCK)
         if discard:
             remove(self.folder / STATE)
         for left_over in self.folder.glob(f"{FINAL}*"):
@@ -136,10 +133,10 @@ class Staging:
             rows = np.concatenate(waiting)[stored:]
             self._write_at(self._plain_file(progress), stored * self._row_bytes, rows.tobytes())
         for path in list(self._touched):
-            _sync(path)
+            sync(path)
             self._touched.discard(path)
         state = {"version": 1, **self.identity, "progress": asdict(progress)}
-        zarr_store.write_json(self.folder / STATE, state)
+        write_json(self.folder / STATE, state)
         if self.saved.sealed != progress.sealed:
             remove(self._plain_file(self.saved))
         self.saved, self._last_save = progress, time.monotonic()
@@ -218,24 +215,3 @@ def _skipped(bad: Sequence[dict[str, Any]]) -> dict[str, Any]:
             break
         named[item["id"]] = item["reason"]
     return {"skipped": json.dumps(named), "skipped_count": len(bad)}
-
-
-def _sync(path: Path) -> None:
-    if path.exists():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-
-
-def _locked(path: Path) -> IO[str]:
-    file = path.open("w")
-    with contextlib.suppress(ImportError):  # no advisory locks on this system
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise OutputError(f"{path.parent} is being written by another process") from None
-        except OSError:  # a file system without locks
-            pass
-    return file

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from braincodec.atomic import remove
+from braincodec.atomic import remove, write_json
 from braincodec.responses.formats import Format
 from braincodec.responses.formats.labels import VARIABLE, coordinate_names, labels_of
 from braincodec.responses.formats.layout import chunk_shape, shard_shape
@@ -75,16 +74,6 @@ def reopen(folder: Path) -> None:
     metadata = json.loads((folder / "zarr.json").read_text())
     metadata.pop("consolidated_metadata", None)
     write_json(folder / "zarr.json", metadata)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace a JSON file in one step, once the new content is on the disk."""
-    temporary = path.with_name(f"{path.name}.new")
-    with temporary.open("w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _set_length(folder: Path, count: int) -> None:
