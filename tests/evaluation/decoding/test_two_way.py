@@ -199,3 +199,13 @@ def test_two_way_ssim_takes_either_window_and_says_which(photographs):
         metric.merge(TwoWayStructuralSimilarity())
     with pytest.raises(UnknownNameError, match="gaussian, uniform7"):
         TwoWayStructuralSimilarity(window="flat")
+
+
+def test_ties_are_seen_when_one_side_is_float32():
+    """Over two features all correlations are 1 or -1, whatever the precision of either side."""
+    rng = np.random.default_rng(0)
+    prediction = rng.normal(size=(80, 2))
+    truth = (prediction + rng.normal(size=(80, 2))).astype(np.float32)
+    expected = two_way_identification(prediction.astype(np.float32), truth)
+    np.testing.assert_array_equal(two_way_identification(prediction, truth), expected)
+    assert expected.mean() < 0.4

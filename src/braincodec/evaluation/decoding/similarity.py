@@ -271,7 +271,9 @@ class Features:
             begin = 0
             for part in self._parts:
                 with np.errstate(invalid="ignore"):
-                    total[begin : begin + len(part)] += part[:, start : start + TILE_FEATURES].sum(1)
+                    # a mean in float32 would leave float32's rounding in float64 products
+                    tile = part[:, start : start + TILE_FEATURES]
+                    total[begin : begin + len(part)] += tile.sum(axis=1, dtype=np.float64)
                 begin += len(part)
         bad = np.flatnonzero(~np.isfinite(total))
         if len(bad):
