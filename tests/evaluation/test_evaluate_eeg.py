@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,23 @@ def test_subjects_of_eeg_lie_along_a_dimension_of_their_own(truth):
     assert both.units["correlation"].dims == ("subject", "channel", "time")
     np.testing.assert_allclose(both.units["correlation"].sel(subject="1"), scores.units["correlation"])
     assert both.curves["pairwise_decoding"].dims == ("subject", "time")
+
+
+def test_the_interval_beside_the_bounds_belongs_to_the_score():
+    """Bootstrap samples that are the stimuli themselves give the score itself, though from fewer divisions."""
+    from braincodec.evaluation.judging import half_accuracy
+
+    responses = np.random.default_rng(0).standard_normal((12, 4, 5))
+    signal = responses.mean(axis=1)
+    accuracy = eeg_accuracy(signal, responses)
+    task = SimpleNamespace(weights=np.ones((2, 12)), seed=0)
+    np.testing.assert_allclose(half_accuracy._replicates(task, responses, signal, accuracy), [accuracy] * 2)
+
+
+def test_an_axis_of_repetitions_with_one_each_gives_no_bounds():
+    known, signal = eeg_recording()
+    values = known.responses.values.copy()
+    values[:, 1:] = np.nan
+    single = Recording("example", "1", known.stimuli, known.responses.copy(data=values), known.units, known.split)
+    scores = evaluate(signal[10:], single, metrics="correlation", **QUICK)
+    assert scores.table.metric.tolist() == ["correlation"] and "accuracy_half" not in scores.units

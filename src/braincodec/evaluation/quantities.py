@@ -88,8 +88,9 @@ QUANTITIES: dict[str, Definition] = {
             "ceiling",
             "Ceiling",
             "set",
-            "What any model could reach on the scale of the score. Of units the median: the noise ceiling for "
-            "explained variance, its square root for a correlation. Of patterns and dissimilarities: from the "
+            "What any model could reach on the scale of the score. Of units the median over those that the score is "
+            "of: the noise ceiling for explained variance, its square root for a correlation. Of patterns and "
+            "dissimilarities: from the "
             "similarity of random halves of the repetitions, stepped up to all of them.",
             (0, 1),
             "From the noise ceiling; Spearman 1910 and Brown 1910 for halves",

@@ -185,7 +185,7 @@ def rsa_repetition_ceiling(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedScoreWarning)  # one for all draws follows
         for row in scores:
-            member, size = _random_half(present, counts, rng)
+            member, size = random_half(present, counts, rng)
             half = np.einsum("sru,sr->su", filled, member)
             first = rdm(half / size[:, None], distance)
             second = rdm((total - half) / (counts - size)[:, None], distance)
@@ -198,10 +198,16 @@ def rsa_repetition_ceiling(
     return found
 
 
-def _random_half(
+def random_half(
     present: NDArray[np.bool_], counts: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Half of the existing repetitions of each stimulus: membership (stimuli, repetitions) and how many they are."""
+    """Half of the existing repetitions of each stimulus: membership (stimuli, repetitions) and how many they are.
+
+    Examples
+    --------
+    >>> random_half(np.ones((1, 4), bool), np.array([4]), np.random.default_rng(0))[0].sum()
+    np.float64(2.0)
+    """
     keys = np.where(present, rng.random(present.shape), 2)
     order = np.argsort(np.argsort(keys, axis=1), axis=1)
     # of odd numbers chance decides which half is larger

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from braincodec.errors import InputValueError
-from braincodec.evaluation.judging.unit_blocks import UnitBlocks
+from braincodec.evaluation.judging.unit_blocks import UnitBlocks, any_repeated
 from braincodec.evaluation.noise_ceiling import (
     noise_ceiling_from_ncsnr,
     noise_ceiling_split_half,
@@ -56,6 +56,8 @@ class CeilingSource:
 
     def of_tile(self, responses: NDArray[Any], units: slice, seed: int) -> Floats:
         """Noise ceiling of some units, from their responses (stimuli, [repetitions,] units)."""
+        if self.from_repetitions and not any_repeated(responses):  # though others of the units may be
+            return np.full(responses.shape[-1], np.nan)
         if self.method == "variance_components":
             return noise_ceiling_variance_components(responses)
         if self.method == "split_half":
@@ -85,12 +87,12 @@ def choose_ceiling(asked: str | ArrayLike, measured: UnitBlocks, units: xr.Datas
     """
     if not isinstance(asked, str):
         return CeilingSource("given", WORDS["given"], _checked(np.asarray(asked, float), measured))
-    repeated = (measured.repetitions or 1) > 1 and len(measured.rows) >= FEWEST_STIMULI
+    repeated = len(measured.rows) >= FEWEST_STIMULI and measured.repeated
     counts = _counts(measured)
     if asked in ("variance_components", "split_half") and not repeated:
         raise InputValueError(
-            f"noise_ceiling={asked!r} needs at least two repetitions of {FEWEST_STIMULI} stimuli; the responses have "
-            f"{measured.repetitions or 'no axis of'} repetitions of {len(measured.rows)} {training} stimuli"
+            f"noise_ceiling={asked!r} needs at least two repetitions, and {FEWEST_STIMULI} stimuli; the responses have "
+            f"{_most_repetitions(measured)} of {len(measured.rows)} {training} stimuli"
         )
     if asked == "ncsnr" and ("ncsnr" not in units or counts is None):
         what = "`ncsnr`" if "ncsnr" not in units else "an axis or coordinate that says how often each stimulus was seen"
@@ -120,10 +122,17 @@ def _counts(measured: UnitBlocks) -> NDArray[np.int64] | None:
     if measured.repetitions == 1:
         return np.ones(len(measured.rows), np.int64)
     if measured.repetitions is not None:
-        some = measured.read(slice(0, min(measured.units, 64)))
-        present = np.isfinite(some).any(axis=2).sum(axis=1)
-        return np.asarray(present, np.int64) if (present > 0).all() else None
+        for tile in measured.tiles():
+            present = np.isfinite(measured.read(tile)).any(axis=2).sum(axis=1)
+            if present.any():  # units without data say nothing
+                return np.asarray(present, np.int64) if (present > 0).all() else None
     return None
+
+
+def _most_repetitions(measured: UnitBlocks) -> str:
+    if measured.repetitions is None:
+        return "no axis of repetitions"
+    return f"{measured.repetitions if measured.repeated else 1} repetitions"
 
 
 def _flat(variable: xr.DataArray, measured: UnitBlocks) -> Floats:

@@ -14,7 +14,7 @@ from braincodec.evaluation.judging.null import derangements
 from braincodec.evaluation.judging.regions import Regions
 from braincodec.evaluation.judging.replicates import ReplicateTable
 from braincodec.evaluation.judging.subject import SubjectScores, better_floor
-from braincodec.evaluation.judging.unit_blocks import mean_over_axis
+from braincodec.evaluation.judging.unit_blocks import any_repeated, mean_over_axis
 from braincodec.evaluation.judging.unit_metrics import Floats
 from braincodec.evaluation.judging.unit_rows import median
 from braincodec.evaluation.judging.unit_scores import SHUFFLED, UnitScores, UnitTask
@@ -40,8 +40,9 @@ def half_accuracy_row(task: UnitTask, scores: UnitScores, regions: Regions, leve
     with ReplicateTable(draws, task.measured.units) as table:
         for tile in task.measured.tiles(task.prediction, replicates=draws):
             responses, prediction = task.measured.read(tile), task.prediction.read_mean(tile)
-            table.write(tile, _replicates(task, responses, prediction))
-            floor[:, tile] = _shuffled(task, responses, prediction)
+            table.write(tile, _replicates(task, responses, prediction, accuracy[tile]))
+            if any_repeated(responses):
+                floor[:, tile] = _shuffled(task, responses, prediction)
         medians = table.medians({region: (members, same) for region, members in chosen.items()})
     for region, members in chosen.items():
         row: dict[str, Any] = {"roi": region, "metric": NAME, "summary": "median over units", "level": level}
@@ -63,9 +64,15 @@ def _shuffled(task: UnitTask, responses: NDArray[Any], prediction: NDArray[Any])
         return np.stack([eeg_accuracy(prediction[order], responses, seed=task.seed) for order in orders])
 
 
-def _replicates(task: UnitTask, responses: NDArray[Any], prediction: NDArray[Any]) -> Floats:
-    """Mean over some divisions of the correlation with the first half, in every bootstrap sample: (draws, units)."""
+def _replicates(task: UnitTask, responses: NDArray[Any], prediction: NDArray[Any], accuracy: Floats) -> Floats:
+    """Mean over some divisions of the correlation with the first half, in every bootstrap sample: (draws, units).
+
+    What these divisions give for the stimuli as they are differs from the `accuracy` of all divisions: by as much the
+    replicates are moved, so that the interval belongs to the score.
+    """
+    once = np.ones((1, len(prediction)))
     total: NDArray[Any] = np.zeros((len(task.weights), prediction.shape[1]))
+    observed = np.zeros(prediction.shape[1])
     if not len(task.weights):
         return total
     with warnings.catch_warnings():
@@ -76,5 +83,7 @@ def _replicates(task: UnitTask, responses: NDArray[Any], prediction: NDArray[Any
             complete = np.isfinite(target).all(axis=0)
             total[:, ~complete] = np.nan
             if complete.any():
-                total[:, complete] += weighted_correlation(prediction[:, complete], target[:, complete], task.weights)
-    return total / DIVISIONS
+                pair = prediction[:, complete], target[:, complete]
+                total[:, complete] += weighted_correlation(*pair, task.weights)
+                observed[complete] += weighted_correlation(*pair, once)[0]
+    return np.asarray((total - observed) / DIVISIONS + accuracy)

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.evaluation.definition import UndefinedScoreWarning
-from braincodec.evaluation.encoding.rsa_ceiling import rsa_repetition_ceiling
+from braincodec.evaluation.encoding.rsa_ceiling import random_half, rsa_repetition_ceiling
 from braincodec.evaluation.judging.null import Floats
-from braincodec.evaluation.judging.unit_blocks import UnitBlocks, mean_over_axis
-from braincodec.evaluation.noise_ceiling.eeg import shared_halves
+from braincodec.evaluation.judging.unit_blocks import UnitBlocks
+from braincodec.evaluation.noise_ceiling.split_half import spearman_brown
 
 DIVISIONS = 20
+FEWEST_REPEATED = 3  # stimuli
 # responses of one region in float64; larger ones would not stay in bounded memory
 MOST_BYTES = 512 * 2**20
 MOST_STIMULI = 300  # whose dissimilarities are compared so often
@@ -57,8 +58,9 @@ def pattern_ceilings(
 
     Notes
     -----
-    The similarity L of two halves is stepped up to all repetitions by Spearman and Brown's formula, 2 L / (1 + L), of
-    which a perfect model reaches the square root. Where repetitions are missing nothing is estimated.
+    The similarity of two halves is stepped up to all repetitions by Spearman and Brown's formula for parts of any size,
+    of which a perfect model reaches the square root. Stimuli may have unequal numbers of repetitions; where one is
+    missing for some of the units only, nothing is estimated.
     """
     repetitions, units = measured.repetitions or 1, int(members.sum())
     if repetitions < 2 or not units or 8 * len(measured.rows) * repetitions * units > MOST_BYTES:
@@ -73,36 +75,57 @@ def pattern_ceilings(
             responses[:, :, place] = measured.read(tile)[:, :, inside]
             predicted[:, place] = prediction.read_mean(tile)[:, inside]
             filled = place.stop
-    known = np.isfinite(responses).all(axis=(0, 1)) & np.isfinite(predicted).all(axis=0)
-    if known.sum() < 2:
+    missing = np.isnan(responses)
+    known = ~missing.all(axis=(0, 1)) & np.isfinite(predicted).all(axis=0)
+    present = np.asarray(~missing[:, :, known].all(axis=2))  # (stimuli, repetitions)
+    counts = present.sum(axis=1)
+    partly = (missing[:, :, known].any(axis=2) & present).any()
+    if known.sum() < 2 or partly or (counts > 1).sum() < FEWEST_REPEATED:
         return PatternCeilings()
     responses, predicted = responses[:, :, known], predicted[:, known]
-    pattern = perfect(_split_half(responses, seed))
+    pattern = perfect(_split_half(responses, present, seed), counts)
     if not with_rsa or len(measured.rows) > MOST_STIMULI:
         return PatternCeilings(pattern)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedScoreWarning)
         found = rsa_repetition_ceiling(responses, predicted, draws=DIVISIONS, seed=seed)
-    return PatternCeilings(pattern, perfect(found.lower), found.lower, found.upper, found.accuracy)
+    return PatternCeilings(pattern, perfect(found.lower, counts), found.lower, found.upper, found.accuracy)
 
 
-def perfect(half: float) -> float:
+def perfect(half: float, counts: NDArray[np.int64]) -> float:
     """What a perfect model would score, from the similarity of two halves; NaN where that is not above 0.
+
+    Parameters
+    ----------
+    half : float
+    counts : array of int, shape (stimuli,)
+        Repetitions of each stimulus; those with a single one are in no half.
 
     Examples
     --------
-    >>> round(perfect(0.6), 3)
+    >>> round(perfect(0.6, np.array([4, 4, 4])), 3)
     0.866
     """
-    return float(np.sqrt(2 * half / (1 + half))) if half > 0 else np.nan
+    if not half > 0:
+        return np.nan
+    split = counts[counts > 1]
+    larger, smaller, whole = ((1 / size).mean() for size in (split - split // 2, split // 2, counts[counts > 0]))
+    return float(np.sqrt(spearman_brown(half, larger, smaller, whole)))
 
 
-def _split_half(responses: NDArray[np.float32], seed: int) -> float:
+def _split_half(responses: NDArray[np.float32], present: NDArray[np.bool_], seed: int) -> float:
     """Correlation over units of both halves, averaged over stimuli and divisions."""
+    counts = present.sum(axis=1)
+    split = counts > 1
+    present, counts = present[split], counts[split][:, None]
+    values = np.where(present[:, :, None], responses[split], 0).astype(np.float64)
+    total = values.sum(axis=1)  # (stimuli, units)
+    rng = np.random.default_rng(seed)
     found = []
-    for half in shared_halves(responses.shape[1], DIVISIONS, seed):
-        first, second = mean_over_axis(responses[:, half]), mean_over_axis(responses[:, ~half])
-        found.append(_row_correlations(first, second))
+    for _ in range(DIVISIONS):
+        member, size = random_half(present, counts[:, 0], rng)
+        half = np.einsum("sru,sr->su", values, member)
+        found.append(_row_correlations(half / size[:, None], (total - half) / (counts - size[:, None])))
     known = np.concatenate(found)
     known = known[np.isfinite(known)]
     return float(known.mean()) if known.size else np.nan

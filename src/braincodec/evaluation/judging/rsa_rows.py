@@ -19,7 +19,7 @@ from braincodec.evaluation.judging.pattern_ceilings import PatternCeilings
 from braincodec.evaluation.judging.patterns import PatternMatrices
 from braincodec.evaluation.judging.settings import Settings
 from braincodec.evaluation.judging.subject import better_floor
-from braincodec.evaluation.judging.unit_scores import SHUFFLED, UnitTask
+from braincodec.evaluation.judging.unit_scores import SHUFFLED, SHUFFLES, UnitTask
 from braincodec.evaluation.statistics import percentile_interval, permutation_p_value
 
 Floats = NDArray[np.float64]
@@ -50,10 +50,10 @@ def rsa_row(
             replicates = _replicates(predicted, measured, task.weights)
             low, high = percentile_interval(replicates, settings.level)
             row |= {"low": float(low), "high": float(high)}
+        null = rsa_permutation(predicted, measured, settings.permutations or SHUFFLES, settings.seed)
+        row |= better_floor(definition_of(RSA), {SHUFFLED: float(np.nanmean(null))})
         if settings.permutations:
-            null = rsa_permutation(predicted, measured, settings.permutations, settings.seed)
             row["p_value"] = float(permutation_p_value(row["value"], null))
-            row |= better_floor(definition_of(RSA), {SHUFFLED: float(np.nanmean(null))})
     return row, replicates
 
 

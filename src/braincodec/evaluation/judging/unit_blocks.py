@@ -83,6 +83,11 @@ class UnitBlocks:
         """Mean over the repetitions that exist, shape (stimuli, units); NaN where a stimulus has none."""
         return mean_over_axis(self.read(units)) if self.repetitions is not None else as_float(self.read(units))
 
+    @property
+    def repeated(self) -> bool:
+        """Whether some stimulus has two repetitions; an axis of repetitions may hold one each, and NaN."""
+        return (self.repetitions or 1) > 1 and any(any_repeated(self.read(tile)) for tile in self.tiles())
+
     def tiles(self, *others: UnitBlocks | None, replicates: int = 0) -> Iterator[slice]:
         """Cut the units so that a tile of these and of the other responses, and its replicates, fits the memory."""
         rows = sum(len(item.rows) * (item.repetitions or 1) for item in (self, *others) if item is not None)
@@ -92,6 +97,17 @@ class UnitBlocks:
         if chunk > 1 and chunk <= MOST_CHUNK_GROWTH * fitting:
             fitting = max(1, fitting // chunk) * chunk
         return tiles(self.units, bytes_each=1, tile_bytes=fitting)
+
+
+def any_repeated(values: NDArray[Any]) -> bool:
+    """Whether some stimulus has two repetitions of some unit, shape (stimuli, repetitions, units).
+
+    Examples
+    --------
+    >>> any_repeated(np.array([[[1.0], [np.nan]], [[2.0], [np.nan]]]))
+    False
+    """
+    return values.ndim == 3 and bool(((~np.isnan(values)).sum(axis=1) > 1).any())
 
 
 def mean_over_axis(values: NDArray[Any]) -> NDArray[np.floating]:

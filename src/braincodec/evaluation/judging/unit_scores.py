@@ -18,7 +18,7 @@ from braincodec.evaluation.judging.ceilings import CeilingSource
 from braincodec.evaluation.judging.finite import refuse_stray
 from braincodec.evaluation.judging.null import derangements, shuffled_correlations
 from braincodec.evaluation.judging.replicates import ReplicateTable
-from braincodec.evaluation.judging.unit_blocks import UnitBlocks, mean_over_axis
+from braincodec.evaluation.judging.unit_blocks import UnitBlocks, any_repeated, mean_over_axis
 from braincodec.evaluation.judging.unit_metrics import CORRELATION, DETERMINATION, Floats
 from braincodec.evaluation.metric import METRICS
 from braincodec.evaluation.noise_ceiling.eeg import eeg_accuracy, eeg_noise_ceiling
@@ -167,8 +167,8 @@ def _empty_scores(task: UnitTask, units: int) -> UnitScores:
 
 
 def _has_bounds(task: UnitTask) -> bool:
-    enough = (task.measured.repetitions or 1) > 1 and len(task.ids) >= FEWEST_STIMULI
-    return "channel" in task.measured.unit_dims and enough
+    enough = len(task.ids) >= FEWEST_STIMULI
+    return enough and "channel" in task.measured.unit_dims and task.measured.repeated
 
 
 def _score_tile(task: UnitTask, found: UnitScores, tile: slice) -> None:
@@ -193,7 +193,7 @@ def _score_tile(task: UnitTask, found: UnitScores, tile: slice) -> None:
     if found.null is not None:
         null, found.p_value[tile] = shuffled_correlations(prediction, target, task.permutations, task.seed)
         found.null.write(tile, null)
-    if found.extra:
+    if found.extra and any_repeated(responses):
         bounds = eeg_noise_ceiling(responses, seed=task.seed)
         accuracy = eeg_accuracy(prediction, responses, seed=task.seed)
         for name, values in zip(EEG_BOUNDS, (accuracy, bounds.lower, bounds.upper), strict=True):

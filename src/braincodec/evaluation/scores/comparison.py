@@ -14,7 +14,7 @@ from braincodec.evaluation.scores.table import KEY, number
 from braincodec.evaluation.statistics import bootstrap_p_value, percentile_interval
 
 # of these settings both must be the same for replicates to be pairs
-PAIRED_SETTINGS = ("part", "draws", "seed")
+PAIRED_SETTINGS = ("part", "draws", "seed", "noise_ceiling")
 COLUMNS = (*KEY, "difference", "low", "high", "p_value", "n")
 
 
