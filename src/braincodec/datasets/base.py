@@ -25,6 +25,7 @@ DATASETS = Registry(
     entry_point_group="braincodec.datasets",
     built_in={
         "digit69": "braincodec.datasets.digit69:Digit69",
+        "god": "braincodec.datasets.god.dataset:GenericObjectDecoding",
         "macaque_v4": "braincodec.datasets.macaque_v4:MacaqueV4",
         "simulated": "braincodec.datasets.simulated:Simulated",
     },
@@ -124,10 +125,14 @@ class Recording:
         self.split.check_against(ids)
 
     def part(self, name: str) -> tuple[StimulusSet, xr.DataArray]:
-        """Stimuli and responses of the part "train", "validation" or "test", in the order of the split."""
+        """Stimuli and responses of the part "train", "validation" or "test", in the order of the split.
+
+        Where the coordinate `repetitions` says how often each stimulus was shown, there are as many repetitions as the
+        stimuli of this part have at most.
+        """
         ids = list(self.split.ids(name))
         rows = {item: row for row, item in enumerate(self.responses["stimulus"].values.tolist())}
-        return self.stimuli[ids], self.responses[[rows[item] for item in ids]]
+        return self.stimuli[ids], shown_repetitions(self.responses[[rows[item] for item in ids]])
 
     def with_split(self, split: Split) -> Self:
         """The same recording under another split; nothing is read or copied.
@@ -158,6 +163,28 @@ class Recording:
         if not isinstance(split, Split):
             raise InputTypeError(f"split must be a Split, not {type(split).__name__}")
         return replace(self, split=split)
+
+
+def shown_repetitions(responses: xr.DataArray) -> xr.DataArray:
+    """The same responses without the repetitions that none of their stimuli has; nothing is read.
+
+    Parameters
+    ----------
+    responses : DataArray
+        Each stimulus has its repetitions first, as many as its coordinate `repetitions` says, and then NaN. Without
+        that coordinate the responses come back as they are.
+
+    Examples
+    --------
+    >>> values = xr.DataArray(np.zeros((2, 5)), dims=("stimulus", "repetition"))
+    >>> shown_repetitions(values.assign_coords(repetitions=("stimulus", [1, 3]))).shape
+    (2, 3)
+    """
+    times_shown = responses.coords.get("repetitions")
+    if times_shown is None or times_shown.dims != ("stimulus",) or "repetition" not in responses.dims:
+        return responses
+    most = max(int(times_shown.max()), 1) if times_shown.size else 1
+    return responses.isel(repetition=slice(0, most))
 
 
 class Dataset(ABC):
@@ -198,7 +225,7 @@ class Dataset(ABC):
     species: ClassVar[str]
     licence: ClassVar[str]
     citation: ClassVar[str]
-    expected: Mapping[str, Counts]  # of the class, or what the options of one object lead to
+    expected: ClassVar[Mapping[str, Counts]]
     how_to_get: ClassVar[str] = ""
     split_origin: ClassVar[str] = ""
 
