@@ -7,7 +7,7 @@ import pytest
 
 from braincodec.datasets import Recording
 from braincodec.errors import InputValueError
-from braincodec.evaluation import evaluate, pattern_identification, pattern_top_k
+from braincodec.evaluation import UndefinedScoreWarning, evaluate, pattern_identification, pattern_top_k
 
 from .recordings import TRAIN, recording
 
@@ -109,3 +109,23 @@ def test_scores_by_other_ceilings_are_not_compared():
     )
     with pytest.raises(InputValueError, match="same noise_ceiling"):
         first.compare(second)
+
+
+def test_differences_between_other_units_are_pointed_out():
+    known, signal = recording()
+    partly = signal[TRAIN:].copy()
+    partly[:, :3] = 0
+    first, second = (evaluate(item, known, metrics="correlation", **QUICK) for item in (signal[TRAIN:], partly))
+    with pytest.warns(UndefinedScoreWarning, match="1 differences .* the first is correlation in all of subject 1"):
+        first.compare(second)
+
+
+def test_the_number_of_stimuli_is_of_those_that_have_a_score():
+    known, signal = recording()
+    flat = signal[TRAIN:].copy()
+    flat[:5] = 1.0
+    scores = evaluate(flat, known, metrics=["correlation", "pattern_two_way"], **QUICK)
+    table = rows(scores)
+    assert table.loc[("all", "pattern_two_way"), "n_stimuli"] == 75
+    assert np.isnan(scores.stimuli["pattern_two_way"]).sum() == 5
+    assert table.loc[("all", "correlation"), "n_stimuli"] == 80

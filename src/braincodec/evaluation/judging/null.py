@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.evaluation.checks import tiles
+from braincodec.evaluation.statistics.permutation import reordered_correlations, rounding_of_correlations
 
 Floats = NDArray[np.float64]
-# prediction and response of a tile of units stay in the processor's cache while permutations pass over them
-CACHE_BYTES = 2 * 2**20
 # correlations summed in float32 that differ by no more are equal
-ROUNDING = 8 * float(np.finfo(np.float32).eps)
+ROUNDING = rounding_of_correlations(np.float32)
 
 
 def shuffled_correlations(
@@ -42,27 +40,14 @@ def shuffled_correlations(
     >>> null.shape, p_value.tolist()
     ((99, 1), [0.01])
     """
-    stimuli, units = prediction.shape
+    stimuli = len(prediction)
     rng = np.random.default_rng(seed)
     # the first keeps the pairs, so that the observed correlation is the same sum as the shuffled ones
     orders = [np.arange(stimuli), *(rng.permutation(stimuli) for _ in range(permutations))]
-    found = np.empty((permutations + 1, units), np.float32)
-    for part in tiles(units, bytes_each=2 * 4 * stimuli, tile_bytes=CACHE_BYTES):
-        first, second = _standardised(prediction[:, part]), _standardised(target[:, part])
-        for row, order in enumerate(orders):
-            np.einsum("iu,iu->u", first[order], second, out=found[row, part])
+    found = reordered_correlations(prediction, target, np.stack(orders), np.float32)
     with np.errstate(invalid="ignore"):
         reached = (found >= found[0] - ROUNDING).sum(axis=0)
     return found[1:], np.where(np.isnan(found[0]), np.nan, reached / (1 + permutations))
-
-
-def _standardised(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Centred, of length 1 over stimuli; NaN where nothing varies."""
-    centred = values.astype(np.float64)
-    centred -= centred[0].copy()  # exactly zero where a unit is constant
-    centred -= centred.mean(axis=0)
-    length = np.sqrt(np.einsum("iu,iu->u", centred, centred))
-    return np.asarray(centred / np.where(length > 0, length, np.nan), np.float32)
 
 
 def shuffled_means(rates: Floats, permutations: int, seed: int) -> Floats:

@@ -106,8 +106,9 @@ def pattern_rows(
 
 
 def mean_row(values: Floats, replicates: Floats, level: float) -> dict[str, Any]:
-    """Summary, value and interval of scores of stimuli."""
-    row = {"summary": "mean over stimuli", "value": mean_of_known(values), "level": level}
+    """Summary, value, how many have one, and interval of scores of stimuli."""
+    scored = int((~np.isnan(values)).sum())
+    row = {"summary": "mean over stimuli", "value": mean_of_known(values), "n_stimuli": scored, "level": level}
     if replicates.size and not np.isnan(replicates).all():
         low, high = percentile_interval(replicates, level)
         row |= {"low": float(low), "high": float(high)}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from braincodec.errors import InputTypeError, InputValueError
+from braincodec.evaluation.definition import UndefinedScoreWarning
 from braincodec.evaluation.scores.scores import Scores
 from braincodec.evaluation.scores.table import KEY, number
 from braincodec.evaluation.statistics import bootstrap_p_value, percentile_interval
@@ -68,11 +70,14 @@ def compare(first: Scores, second: Scores) -> Comparison:
     _check_paired(first, second)
     places = {tuple(row): place for place, row in enumerate(second.table[list(KEY)].itertuples(index=False))}
     level = float(first.table["level"].iloc[0]) if len(first.table) else np.nan
-    rows = []
+    rows, unequal = [], []
     for position, row in enumerate(first.table.itertuples(index=False)):
         other = places.get((row.subject, row.roi, row.metric))
         if other is None:
             continue
+        of_other = second.table.iloc[other]
+        if (row.n_stimuli, row.n_units) != (of_other.n_stimuli, of_other.n_units):
+            unequal.append(f"{row.metric} in {row.roi} of subject {row.subject}")
         replicates = first.replicates.values[position] - second.replicates.values[other]
         low, high = (float(end) for end in percentile_interval(replicates, level))
         rows.append(
@@ -80,12 +85,19 @@ def compare(first: Scores, second: Scores) -> Comparison:
                 "subject": row.subject,
                 "roi": row.roi,
                 "metric": row.metric,
-                "difference": row.value - float(second.table["value"].iloc[other]),
+                "difference": row.value - float(of_other["value"]),
                 "low": low,
                 "high": high,
                 "p_value": float(bootstrap_p_value(replicates)),
                 "n": int(row.n_stimuli),
             }
+        )
+    if unequal:
+        warnings.warn(
+            f"{len(unequal)} differences are between scores of unequal numbers of stimuli or units, because a score is "
+            f"not defined for some of them; the first is {unequal[0]}",
+            UndefinedScoreWarning,
+            stacklevel=3,
         )
     names = (first.name, second.name) if first.name != second.name else (f"{first.name} (1)", f"{second.name} (2)")
     return Comparison(*names, level, pd.DataFrame(rows, columns=list(COLUMNS)))
@@ -101,6 +113,9 @@ def _check_paired(first: Scores, second: Scores) -> None:
             )
     if first.replicates.sizes["draw"] != second.replicates.sizes["draw"] or not first.replicates.sizes["draw"]:
         raise InputValueError("both scores need the same number of bootstrap replicates: evaluate both with draws")
+    mine, theirs = (scores.about.get("dataset", {}).get("name") for scores in (first, second))
+    if mine != theirs:
+        raise InputValueError(f"the two scores are of different data sets, {mine!r} and {theirs!r}")
     mine, theirs = (scores.about.get("split", {}).get("ids_sha256", {}) for scores in (first, second))
     for subject in sorted(set(mine) & set(theirs)):
         if mine[subject] != theirs[subject]:

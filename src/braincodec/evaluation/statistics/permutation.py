@@ -88,46 +88,74 @@ def permutation_correlations(
     sets = check_sets(sets, units)
     rng = np.random.default_rng(seed)
     orders = np.stack([np.arange(stimuli), *(rng.permutation(stimuli) for _ in range(permutations))])
+    rounding = rounding_of_correlations(predicted.dtype)
     # row 0 keeps the pairs, so the observed correlations are computed by the same sums as the shuffled ones
     observed, counts = np.full(units, np.nan), np.zeros(units, np.int64)
     medians = np.empty((permutations + 1, len(sets)))
     for block in tiles(permutations + 1, predicted.dtype.itemsize * units, NULL_BYTES):
-        null = _correlations(predicted, measured, orders[block])  # (orders, units)
+        null = reordered_correlations(predicted, measured, orders[block], predicted.dtype)  # (orders, units)
         if block.start == 0:
             observed = null[0].astype(np.float64)
             observed[undefined] = np.nan
-        counts += (null >= observed - _rounding(null)).sum(axis=0)
+        counts += (null >= observed - rounding).sum(axis=0)
         null[:, undefined] = np.nan
         medians[block] = medians_over_units(null, sets)
     p_values = np.where(np.isnan(observed), np.nan, counts / (1 + permutations))
     warn_undefined("permutation p", np.isnan(p_values), "prediction or response does not vary")
-    return PermutationTest(p_values, medians[1:], permutation_p_value(medians[0], medians[1:]))
+    return PermutationTest(p_values, medians[1:], permutation_p_value(medians[0] - rounding, medians[1:]))
 
 
-def _rounding(values: NDArray[Any]) -> float:
-    # equal correlations may differ in their last bits when they are summed in another order
-    return float(8 * np.finfo(values.dtype).eps)
+def rounding_of_correlations(dtype: Any) -> float:
+    """By how much equal correlations may differ, because they are summed in another order.
+
+    Examples
+    --------
+    >>> rounding_of_correlations(np.float32) < 1e-6
+    True
+    """
+    return float(8 * np.finfo(dtype).eps)
 
 
-def _correlations(prediction: NDArray[Any], response: NDArray[Any], orders: NDArray[np.int64]) -> NDArray[Any]:
-    """Correlations (orders, units) of reordered predictions with responses; NaN where one does not vary."""
+def reordered_correlations(
+    prediction: NDArray[Any], response: NDArray[Any], orders: NDArray[np.int64], dtype: Any
+) -> NDArray[Any]:
+    """Correlations of reordered predictions with responses.
+
+    Parameters
+    ----------
+    prediction, response : array, shape (stimuli, units)
+    orders : array of int, shape (orders, stimuli)
+    dtype : float32 or float64
+        In which products are summed, after centring in float64.
+
+    Returns
+    -------
+    array of this dtype, shape (orders, units)
+        NaN where one does not vary.
+
+    Examples
+    --------
+    >>> values = np.array([[1.0], [2.0], [4.0]])
+    >>> reordered_correlations(values, values, np.array([[0, 1, 2]]), np.float64).round(6)
+    array([[1.]])
+    """
     stimuli, units = prediction.shape
-    result = np.empty((len(orders), units), prediction.dtype)
-    for part in tiles(units, 2 * prediction.dtype.itemsize * stimuli, CACHE_BYTES):
-        first, second = _standardised(prediction[:, part]), _standardised(response[:, part])
+    result = np.empty((len(orders), units), dtype)
+    for part in tiles(units, 2 * np.dtype(dtype).itemsize * stimuli, CACHE_BYTES):
+        first, second = (_standardised(values[:, part], dtype) for values in (prediction, response))
         for row, order in enumerate(orders):
             np.einsum("iu,iu->u", first[order], second, out=result[row, part])
     return result
 
 
-def _standardised(values: NDArray[Any]) -> NDArray[Any]:
+def _standardised(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Centred, of length 1 over stimuli; NaN where nothing varies."""
     centred = values.astype(np.float64)
     centred -= centred[0].copy()  # exactly zero where a unit is constant
     centred -= centred.mean(axis=0)
     length = np.sqrt(np.einsum("iu,iu->u", centred, centred))
     centred /= np.where(length > 0, length, np.nan)
-    return centred.astype(values.dtype)
+    return centred.astype(dtype)
 
 
 def permutation_p_value(observed: ArrayLike, null: ArrayLike, alternative: Alternative = "greater") -> Floats:
