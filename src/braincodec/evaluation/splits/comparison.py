@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from numpy.typing import NDArray
 
 from braincodec.datasets.base import Recording, Split
@@ -17,7 +16,7 @@ from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.definition import UndefinedScoreWarning
 from braincodec.evaluation.encoding.weighted import weighted_correlation, weighted_r2_determination
 from braincodec.evaluation.metric import METRICS
-from braincodec.evaluation.noise_ceiling.repetitions import mean_over_repetitions
+from braincodec.evaluation.splits.held_out import mean_responses, predicted_responses, without_test
 from braincodec.evaluation.statistics import bootstrap_mean, bootstrap_units, bootstrap_weights, percentile_interval
 from braincodec.progress import progress_bar
 
@@ -188,9 +187,9 @@ def _scored(
 ) -> tuple[dict[str, Any], Floats]:
     split = recording.split
     stimuli, responses = recording.part("test")
-    response = _target(responses)
-    model = fit(_training(recording))
-    prediction = _predicted(model, stimuli, [str(item) for item in stimuli.ids], response.shape)
+    response = mean_responses(responses)
+    model = fit(without_test(recording))
+    prediction = predicted_responses(model, stimuli, [str(item) for item in stimuli.ids], response.shape)
     with warnings.catch_warnings():
         # units without a score are counted in the row
         warnings.simplefilter("ignore", UndefinedScoreWarning)
@@ -211,54 +210,6 @@ def _scored(
         "high": float(high),
     }
     return row, replicates
-
-
-def _training(recording: Recording) -> Recording:
-    """The recording without anything of the test part."""
-    split = recording.split
-    ids = [*split.train, *split.validation]
-    rows = {str(item): row for row, item in enumerate(recording.responses["stimulus"].values)}
-    return Recording(
-        recording.dataset,
-        recording.subject,
-        recording.stimuli[ids],
-        recording.responses[[rows[item] for item in ids]],
-        recording.units,
-        Split(train=split.train, validation=split.validation),
-    )
-
-
-def _target(responses: xr.DataArray) -> NDArray[Any]:
-    """Responses (stimuli, units), the mean over repetitions; channels and times in one row."""
-    if "repetition" in responses.dims:
-        values = mean_over_repetitions(responses.transpose("stimulus", "repetition", ...).values)
-    else:
-        values = np.asarray(responses.values)
-    return values.reshape(len(values), -1)
-
-
-def _predicted(model: Any, stimuli: Any, ids: list[str], shape: tuple[int, ...]) -> NDArray[Any]:
-    if hasattr(model, "encode"):
-        found = model.encode(stimuli)
-    elif callable(model):
-        found = model(stimuli)
-    else:
-        raise InputTypeError(
-            f"fit must give an encoder or a function of stimuli, not {type(model).__name__}; predictions of test "
-            "stimuli come from what it gives"
-        )
-    if isinstance(found, xr.DataArray) and "stimulus" in found.coords:
-        order = {str(item): row for row, item in enumerate(found["stimulus"].values)}
-        absent = [item for item in ids if item not in order]
-        if absent:
-            raise InputValueError(f"{len(absent)} test stimuli have no prediction, the first is {absent[0]!r}")
-        found = found.transpose("stimulus", ...)[[order[item] for item in ids]]
-    values = np.asarray(found)
-    if len(values) != shape[0] or values.size != shape[0] * shape[1]:
-        raise InputValueError(
-            f"predictions have shape {values.shape}; the test part has {shape[0]} stimuli and {shape[1]} units"
-        )
-    return values.reshape(shape)
 
 
 def _replicates(

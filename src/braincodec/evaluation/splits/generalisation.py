@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.datasets.base import Recording, Split
+from braincodec.datasets.base import Recording
 from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.evaluation.splits.distance import find_distant_test_set
+from braincodec.evaluation.splits.dividing import check_shares, divided, random_split, with_validation
 from braincodec.evaluation.splits.embedding import DEFAULT_FEATURES, Features
 from braincodec.evaluation.splits.inputs import Stimuli, directions_of, ids_of, labels_of
 from braincodec.evaluation.splits.storage import Splits
@@ -63,10 +64,10 @@ def random_splits(
     (5, 80, 20)
     """
     ids = ids_of(stimuli)
-    _check_shares(len(ids), test, validation)
+    check_shares(len(ids), test, validation)
     numbers = [int(seed) for seed in seeds]
     labels = None if groups is None else labels_of(groups, ids, "groups")
-    made = [_random(ids, seed, test, validation, labels) for seed in numbers]
+    made = [random_split(ids, seed, test, validation, labels) for seed in numbers]
     settings = {"seeds": numbers, "test": test, "validation": validation, "grouped": groups is not None}
     return Splits(made, "random", settings)
 
@@ -127,14 +128,14 @@ def distance_splits(
     (12, True)
     """
     ids = ids_of(stimuli)
-    _check_shares(len(ids), test, validation)
+    check_shares(len(ids), test, validation)
     if not 0 < level <= 1:
         raise InputValueError(f"level must be above 0 and at most 1, not {level}")
     unit, named = directions_of(stimuli, features, ids, progress)
     if not unit.any():
         raise InputValueError("features do not vary, so no image is nearer to another than to the rest")
     chosen, measured = find_distant_test_set(unit, round(test * len(ids)), level, seed, progress)
-    split = _with_validation(ids, chosen, validation, seed)
+    split = with_validation(ids, chosen, validation, seed)
     settings = {"seed": seed, "test": test, "validation": validation, "level": level, "features": named} | measured
     return Splits([split], "distance", settings)
 
@@ -196,8 +197,8 @@ def cluster_splits(
     sizes = np.bincount(labels, minlength=k)
     made = []
     for cluster in np.argsort(-sizes, kind="stable"):
-        _check_shares(len(ids), float(sizes[cluster]) / len(ids), validation)
-        made.append(_with_validation(ids, labels == cluster, validation, seed))
+        check_shares(len(ids), float(sizes[cluster]) / len(ids), validation)
+        made.append(with_validation(ids, labels == cluster, validation, seed))
     return Splits(made, "cluster", {"k": k, "seed": seed, "validation": validation, "features": named})
 
 
@@ -251,60 +252,12 @@ def ood_splits(
         raise InputValueError("all stimuli are of a kind held out, so nothing is left to train on")
     made = []
     for test in [kinds == name for name in names] if separately else [every]:
-        _check_shares(len(ids), float(every.mean()), validation)
+        check_shares(len(ids), float(every.mean()), validation)
         trains = [item for item, outside in zip(ids, every, strict=True) if not outside]
         held = [item for item, inside in zip(ids, test, strict=True) if inside]
-        made.append(_divided(trains, held, round(validation * len(ids)), seed))
+        made.append(divided(trains, held, round(validation * len(ids)), seed))
     settings = {"held_out": [str(name) for name in names], "separately": separately, "validation": validation}
     return Splits(made, "ood", settings | {"seed": seed})
-
-
-def _check_shares(count: int, test: float, validation: float) -> None:
-    if not 0 < test < 1 or not 0 <= validation < 1 or test + validation >= 1:
-        raise InputValueError(
-            f"shares must leave something to train on: test {test:.3g} and validation {validation:.3g} of the stimuli"
-        )
-    sizes = {"test": round(test * count), "train": count - round(test * count) - round(validation * count)}
-    for part, size in sizes.items():
-        if size < 1:
-            raise InputValueError(f"{count} stimuli are too few: the {part} part would be empty")
-
-
-def _random(ids: list[str], seed: int, test: float, validation: float, labels: NDArray[Any] | None) -> Split:
-    if labels is None:
-        return Split.random(ids, seed, (1 - test - validation, validation, test))
-    rng = np.random.default_rng(seed)
-    _, groups = np.unique(labels, return_inverse=True)
-    sizes = np.bincount(groups)
-    parts: dict[str, NDArray[np.intp]] = {}
-    order = rng.permutation(len(sizes))
-    for part, wanted in (("test", round(test * len(ids))), ("validation", round(validation * len(ids)))):
-        taken, room = [], wanted
-        for group in order:
-            if sizes[group] <= room:
-                taken.append(group)
-                room -= sizes[group]
-        parts[part] = np.flatnonzero(np.isin(groups, taken))
-        order = order[~np.isin(order, taken)]
-    rest = np.setdiff1d(np.arange(len(ids)), np.concatenate(list(parts.values())))
-    if not len(parts["test"]) or not len(rest):
-        raise InputValueError("groups are too large for the shares asked for: a part would be empty")
-    return Split(**{part: [ids[row] for row in rows] for part, rows in (parts | {"train": rest}).items()})  # type: ignore[arg-type]
-
-
-def _with_validation(ids: Sequence[str], test: NDArray[np.bool_], validation: float, seed: int) -> Split:
-    held = [item for item, inside in zip(ids, test, strict=True) if inside]
-    rest = [item for item, inside in zip(ids, test, strict=True) if not inside]
-    return _divided(rest, held, round(validation * len(ids)), seed)
-
-
-def _divided(rest: Sequence[str], test: Sequence[str], validation: int, seed: int) -> Split:
-    drawn = set(np.random.default_rng(seed).permutation(len(rest))[:validation].tolist())
-    return Split(
-        train=tuple(item for place, item in enumerate(rest) if place not in drawn),
-        validation=tuple(item for place, item in enumerate(rest) if place in drawn),
-        test=tuple(test),
-    )
 
 
 def _stated_labels(stimuli: Stimuli, labels: Any, ids: Sequence[str]) -> NDArray[Any]:
