@@ -60,7 +60,9 @@ def count_problems(recording: Recording, expected: Counts | None) -> list[str]:
         return []
     sizes = recording.responses.sizes
     units = sizes["unit"] if "unit" in sizes else sizes.get("channel", 0) * sizes.get("time", 0)
-    found = {"stimuli": sizes["stimulus"], "units": units, "repetitions": sizes.get("repetition", 1)}
+    times_shown = recording.responses.coords.get("repetitions")  # known of averages too
+    repetitions = sizes.get("repetition", 1) if times_shown is None else int(times_shown.max())
+    found = {"stimuli": sizes["stimulus"], "units": units, "repetitions": repetitions}
     declared = {"stimuli": expected.stimuli, "repetitions": expected.repetitions or 1}
     if expected.units is not None:
         declared["units"] = expected.units
