@@ -1,6 +1,7 @@
-"""Backbones, their layers, and features of images."""
+"""Backbones, their layers, features of images, caches of features, and their reduction."""
 
 from braincodec.features.backbone import Backbone
+from braincodec.features.cache import FeatureCache, extract, extract_together
 from braincodec.features.extractor import FeatureConfig, FeatureExtractor
 from braincodec.features.preprocessing import NSD_FWRF, TORCHVISION_IMAGENET, Preprocessing
 from braincodec.features.registry import BACKBONES, get_backbone
@@ -10,8 +11,11 @@ __all__ = [
     "NSD_FWRF",
     "TORCHVISION_IMAGENET",
     "Backbone",
+    "FeatureCache",
     "FeatureConfig",
     "FeatureExtractor",
     "Preprocessing",
+    "extract",
+    "extract_together",
     "get_backbone",
 ]
