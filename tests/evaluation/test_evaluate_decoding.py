@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -208,3 +210,20 @@ def test_third_party_image_metric_is_scored_with_floor(decoded, monkeypatch):
     assert table.loc["pixel_correlation_again", "floor"] == pytest.approx(
         table.loc["pixel_correlation", "floor"], abs=0.1
     )
+
+
+def test_what_a_metric_warns_of_is_said_with_the_scores(decoded, monkeypatch):
+    """As that a Fréchet distance is of too few images."""
+    from braincodec.evaluation.decoding.frechet import FewImagesWarning
+    from braincodec.evaluation.decoding.pixels import PixelCorrelation
+
+    compute = PixelCorrelation.compute
+
+    def warned(self):
+        warnings.warn("over 20 images it is mostly bias", FewImagesWarning, stacklevel=2)
+        return compute(self)
+
+    monkeypatch.setattr(PixelCorrelation, "compute", warned)
+    known, _, prediction, _ = decoded
+    scores = evaluate(prediction, known, metrics="pixel_correlation", **QUICK)
+    assert scores.about["warnings"].count("over 20 images it is mostly bias") == 1

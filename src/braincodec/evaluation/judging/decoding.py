@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from braincodec.errors import InputValueError, MissingExtraError, MissingFileError, UnreachableError
 from braincodec.evaluation.decoding.images import match_size
+from braincodec.evaluation.definition import UndefinedScoreWarning
 from braincodec.evaluation.judging.image_scorers import BATCH, ImageScorer, image_scorer
 from braincodec.evaluation.judging.null import derangements, mean_of_others, shuffled_means
 from braincodec.evaluation.judging.pattern_rows import mean_of_known, mean_row
@@ -77,7 +78,8 @@ def score_images(
             found.skipped[name] = str(error)
         else:
             scorers.append(scorer)
-            row, replicates, values = _score(scorer, task)
+            row, replicates, values, cautions = _score(scorer, task)
+            found.notes += [caution for caution in cautions if caution not in found.notes]
             found.add({"roi": ALL_UNITS, "metric": name, **row}, replicates)
             if values is not None:
                 of_stimuli[name] = ("stimulus", values)
@@ -88,11 +90,14 @@ def score_images(
     found.images = thumbnails(found, task)
 
 
-def _score(scorer: ImageScorer, task: ImageTask) -> tuple[dict[str, Any], Floats, Floats | None]:
-    with warnings.catch_warnings():
-        # what is NaN is seen in the scores themselves; so are few images in their number
-        warnings.simplefilter("ignore", UserWarning)
+def _score(scorer: ImageScorer, task: ImageTask) -> tuple[dict[str, Any], Floats, Floats | None, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
         values = scorer.score()
+    # such as that images are few; what is NaN is seen in the scores themselves
+    cautions = [str(item.message) for item in caught if not issubclass(item.category, UndefinedScoreWarning)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         definition = scorer.definition
         floors = {}
         if task.mean_image is not None:
@@ -100,7 +105,7 @@ def _score(scorer: ImageScorer, task: ImageTask) -> tuple[dict[str, Any], Floats
             floors[MEAN_IMAGE] = mean_of_known(np.atleast_1d(scorer.score_of(constant)))
         if definition.of == "set":  # shuffled pairs are the same set
             row = {"summary": "over all stimuli", "level": task.level, "value": float(values)}
-            return row | better_floor(definition, floors), np.full(len(task.weights), np.nan), None
+            return row | better_floor(definition, floors), np.full(len(task.weights), np.nan), None, cautions
         rates = scorer.rates()
         floors[SHUFFLED] = mean_of_others(rates) if rates is not None else _shuffled(scorer, task)
     replicates = bootstrap_mean(values, task.weights)
@@ -111,7 +116,7 @@ def _score(scorer: ImageScorer, task: ImageTask) -> tuple[dict[str, Any], Floats
         side: Any = "less" if definition.better == "lower" else "greater"
         # by the same sums as the shuffled ones: ties with them are then ties
         row["p_value"] = float(permutation_p_value(mean_of_known(np.diagonal(rates)), null, side))
-    return row, replicates, values
+    return row, replicates, values, cautions
 
 
 def _shuffled(scorer: ImageScorer, task: ImageTask) -> float:
