@@ -195,17 +195,15 @@ if TYPE_CHECKING:  # the same for readers and type checkers
         check_leakage,
         cluster_splits,
         compare_splits,
-        difference_hash,
         distance_splits,
-        hamming_distances,
         image_features,
         load_splits,
         ood_splits,
-        perceptual_hash,
         random_splits,
         save_splits,
         split_diagnostics,
     )
+    from braincodec.evaluation.splits.perceptual_hash import difference_hash, hamming_distances, perceptual_hash
     from braincodec.evaluation.statistics import (
         PairedComparison,
         PermutationTest,
