@@ -118,8 +118,8 @@ def _split_half(responses: NDArray[np.float32], present: NDArray[np.bool_], seed
     counts = present.sum(axis=1)
     split = counts > 1
     present, counts = present[split], counts[split][:, None]
-    values = np.where(present[:, :, None], responses[split], 0).astype(np.float64)
-    total = values.sum(axis=1)  # (stimuli, units)
+    values = np.where(present[:, :, None], responses[split], 0)  # float32; its sums are in float64
+    total = values.sum(axis=1, dtype=np.float64)  # (stimuli, units)
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(DIVISIONS):
