@@ -24,6 +24,7 @@ DATASETS = Registry(
     "data set",
     entry_point_group="braincodec.datasets",
     built_in={
+        "bold5000": "braincodec.datasets.bold5000.dataset:Bold5000",
         "digit69": "braincodec.datasets.digit69:Digit69",
         "god": "braincodec.datasets.god.dataset:GenericObjectDecoding",
         "macaque_v4": "braincodec.datasets.macaque_v4:MacaqueV4",

@@ -51,10 +51,24 @@ def read_npy(path: Path, what: str, dims: tuple[str, ...], hint: str = "") -> ND
     ...     read_npy(Path(folder, "counts.npy"), "spike counts", ("neuron", "image")).shape
     (2, 3)
     """
+    return np.array(map_npy(path, what, dims, hint))
+
+
+def map_npy(path: Path, what: str, dims: tuple[str, ...], hint: str = "") -> NDArray[np.generic]:
+    """As `read_npy`, but the array stays in its file, and only what is used of it is read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/betas.npy", np.zeros((2, 3)))
+    ...     map_npy(Path(folder, "betas.npy"), "responses", ("trial", "voxel")).shape
+    (2, 3)
+    """
     if not path.is_file():
         raise MissingFileError(path, what, hint)
     try:
-        # mapped first, so that a header can ask for no more memory than the file fills
+        # a header can ask for no more memory than the file fills
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except BAD_CONTENT as error:
         raise DamagedFileError(f"{what} in {path} cannot be read as a .npy file of numbers: {error}") from None
@@ -64,7 +78,7 @@ def read_npy(path: Path, what: str, dims: tuple[str, ...], hint: str = "") -> ND
     if array.dtype.kind not in NUMBERS or array.ndim != len(dims) or 0 in array.shape:
         expected = f"({', '.join(dims)})"
         raise DamagedFileError(f"{path} holds {array.dtype} {array.shape}; expected numbers {expected}: {what}")
-    return np.array(array)
+    return array
 
 
 def read_matlab(
