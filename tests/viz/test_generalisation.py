@@ -49,7 +49,7 @@ def test_schemes_are_rows_with_score_interval_gap_and_single_splits(comparison, 
     assert [label.get_text() for label in axes.get_yticklabels()] == ["random", "distance", "cluster"]
     np.testing.assert_allclose(axes.collections[0].get_segments()[2][:, 0], [0.2, 0.4])
     assert axes.lines[0].get_xdata()[0] == 0.5
-    assert "   -0.19 (-0.25 to -0.12)" in texts(figure)
+    assert "-0.19 (-0.25 to -0.12)" in texts(figure)
 
 
 def test_text_alternative_says_score_gap_and_spread(comparison):

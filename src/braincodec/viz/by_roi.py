@@ -108,12 +108,13 @@ def _draw_bars(rows: pd.DataFrame, name: str, axes: Axes | None) -> Axes:
     axes.tick_params(axis="y", length=0, labelsize=style.SIZE)
     _name_parts(axes, rows.iloc[0], places[0] + 0.42)
     for row, place in zip(rows.itertuples(), places, strict=True):
-        units = f"   {row.n_units:,} units" if row.n_units else ""
+        units = f"{row.n_units:,} units" if row.n_units else ""
         text = axes.annotate(
             number(row.value), (1.015, place), xycoords=("axes fraction", "data"), va="center", fontsize=style.SIZE
         )
         axes.annotate(
-            units, (1, 0.5), xycoords=text, va="center", fontsize=style.TINY + 0.5, color=style.MUTED
+            units, (1, 0.5), xytext=(9, 0), xycoords=text, textcoords="offset points", va="center",
+            fontsize=style.TINY + 0.5, color=style.MUTED,
         )  # fmt: skip
     layout.title(axes, f"{name} by region", _note(rows))
     return axes

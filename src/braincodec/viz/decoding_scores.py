@@ -149,8 +149,8 @@ def _draw_row(axes: Axes, place: int, row: Any, ends: tuple[float, float], *, fi
     )  # fmt: skip
     if np.isfinite(row.low) and np.isfinite(row.high):
         axes.annotate(
-            f"  {number(row.low)} to {number(row.high)}", (1, 0.5), xycoords=text, va="center",
-            fontsize=style.SMALL, color=style.MUTED,
+            f"{number(row.low)} to {number(row.high)}", (1, 0.5), xytext=(6, 0), xycoords=text,
+            textcoords="offset points", va="center", fontsize=style.SMALL, color=style.MUTED,
         )  # fmt: skip
 
 

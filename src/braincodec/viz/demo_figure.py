@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.errors import InputValueError
-from braincodec.extras import import_optional
 from braincodec.viz import style
 from braincodec.viz.alternative import describe, text_alternative
 from braincodec.viz.cortex import plot_cortex
@@ -59,9 +58,7 @@ def demo_figure(
     _check(images, fmri, eeg)
     rows = -(-len(images) // COLUMNS)
     with style.styled():
-        figure: Figure = import_optional("matplotlib.figure", "the demo's figure").Figure(
-            figsize=(WIDTH, HEADER + CELL * rows + EEG_HEIGHT)
-        )
+        figure = style.new_figure((WIDTH, HEADER + CELL * rows + EEG_HEIGHT), None)
         parts: Any = figure.subfigures(2, 1, height_ratios=[HEADER + CELL * rows, EEG_HEIGHT])
         top, bottom = parts
         describe(figure, "Responses that a simulated subject's model predicts.")

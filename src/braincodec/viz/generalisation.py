@@ -118,10 +118,13 @@ def _write(axes: Axes, row: Any, place: int) -> None:
         number(row.score), (1.015, place), xycoords=("axes fraction", "data"), va="center", fontsize=style.SIZE,
         fontweight="bold",
     )  # fmt: skip
-    gap = f"   {row.gap:+.2f}" if np.isfinite(row.gap) else ""
+    gap = f"{row.gap:+.2f}" if np.isfinite(row.gap) else ""
     if gap and np.isfinite(row.gap_low) and np.isfinite(row.gap_high):
         gap += f" ({row.gap_low:+.2f} to {row.gap_high:+.2f})"
-    axes.annotate(gap, (1, 0.5), xycoords=text, va="center", fontsize=style.SMALL, color=style.MUTED)
+    axes.annotate(
+        gap, (1, 0.5), xytext=(9, 0), xycoords=text, textcoords="offset points", va="center", fontsize=style.SMALL,
+        color=style.MUTED,
+    )  # fmt: skip
 
 
 def _note(rows: pd.DataFrame) -> str:

@@ -97,10 +97,14 @@ def single(axes: Axes | None, size: tuple[float, float] = (HALF_WIDTH, HALF_WIDT
     return axes if axes is not None else new_figure(size, "compressed" if fixed else "constrained").add_subplot()
 
 
-def new_figure(size: tuple[float, float], layout: Literal["constrained", "compressed"] = "constrained") -> Figure:
-    """An empty figure of `size` inches that needs no display and is not registered with pyplot."""
-    figure: Figure = import_optional("matplotlib.figure", PURPOSE).Figure(figsize=size, layout=layout)
-    return figure
+def new_figure(
+    size: tuple[float, float], layout: Literal["constrained", "compressed"] | None = "constrained"
+) -> Figure:
+    """An empty figure of `size` inches that needs no display, shows itself in a notebook, and is unknown to pyplot."""
+    import_optional("matplotlib.figure", PURPOSE)
+    from braincodec.viz.notebook import ShownFigure
+
+    return ShownFigure(figsize=size, layout=layout)
 
 
 def root_figure(axes: Axes) -> Figure:
