@@ -24,10 +24,13 @@ DATASETS = Registry(
     "data set",
     entry_point_group="braincodec.datasets",
     built_in={
+        "algonauts2023": "braincodec.datasets.algonauts2023:Algonauts2023",
         "bold5000": "braincodec.datasets.bold5000.dataset:Bold5000",
         "digit69": "braincodec.datasets.digit69:Digit69",
         "god": "braincodec.datasets.god.dataset:GenericObjectDecoding",
         "macaque_v4": "braincodec.datasets.macaque_v4:MacaqueV4",
+        "nsd": "braincodec.datasets.nsd.dataset:NSD",
+        "nsd_prepared": "braincodec.datasets.nsd.prepared:NSDPrepared",
         "simulated": "braincodec.datasets.simulated:Simulated",
     },
 )

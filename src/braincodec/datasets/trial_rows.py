@@ -140,6 +140,38 @@ class SideBySide(TrialStore):
         return values
 
 
+class Stacked(TrialStore):
+    """Further trials of the same units."""
+
+    def __init__(self, *parts: TrialStore) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([part.shape[0] for part in parts])
+        self.shape = (int(self._ends[-1]), parts[0].shape[1])
+        self.chunks, self.dtype = parts[0].chunks, np.result_type(*(part.dtype for part in parts))
+
+    def read(self, rows: slice, columns: Columns) -> NDArray[Any]:
+        """A copy where rows of several parts are asked for."""
+        start, stop, _ = rows.indices(self.shape[0])
+        found = []
+        for part, end in zip(self._parts, self._ends.tolist(), strict=True):
+            begin = end - part.shape[0]
+            if start < end and stop > begin:
+                found.append(part.read(slice(max(start - begin, 0), min(stop, end) - begin), columns))
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+class ChosenUnits(TrialStore):
+    """Some units of another store, in another order."""
+
+    def __init__(self, store: TrialStore, columns: NDArray[np.integer]) -> None:
+        self._store, self._columns = store, columns
+        self.shape, self.chunks, self.dtype = (store.shape[0], len(columns)), store.chunks, store.dtype
+
+    def read(self, rows: slice, columns: Columns) -> NDArray[Any]:
+        """A copy."""
+        return self._store.read(rows, as_columns(self._columns[columns]))
+
+
 class StimulusRows(BackendArray):
     """Responses (stimulus, [repetition,] unit) over trials in a file.
 
