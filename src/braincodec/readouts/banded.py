@@ -179,7 +179,7 @@ def banded_ridge_cv(
     weighed = _check_draws(draws, concentration, len(arrays), seed)
     targets = open_targets(responses, stimuli, units)
     check_sink(weights_out, sum(sizes), targets.units)
-    splits = make_folds(stimuli, folds, groups=groups, shuffle=shuffle, seed=seed)
+    splits = make_folds(stimuli, folds, groups=groups, shuffle=shuffle, seed=seed, least=1 + bool(fit_intercept))
     place = resolve_device(device)
     number = readout_dtype(dtype, place)
     weights = np.empty((sum(sizes), targets.units), np.dtype(dtype)) if weights_out is None else weights_out

@@ -130,7 +130,7 @@ def best_space_cv(
     arrays = check_spaces(features)
     stimuli = len(next(iter(arrays.values())))
     targets = open_targets(responses, stimuli, units)
-    splits = make_folds(stimuli, folds, groups=groups, shuffle=shuffle, seed=seed)
+    splits = make_folds(stimuli, folds, groups=groups, shuffle=shuffle, seed=seed, least=1 + bool(fit_intercept))
     place = resolve_device(device)
     options: dict[str, Any] = {
         "centre": fit_intercept,

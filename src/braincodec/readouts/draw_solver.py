@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from braincodec.readouts.fold_solver import FoldSolver, double, make_solver
+from braincodec.readouts.fold_solver import FoldSolver, double, make_solver, some_direction
 from braincodec.readouts.principal import eigenvectors, precise_device
 from braincodec.readouts.spaces import BandedFold, Bands
 
@@ -67,7 +67,7 @@ def draw_losses(bands: Bands, part: BandedFold, targets: FoldTargets, draw: Doub
     if len(alphas) <= FEW_ALPHAS:
         sums = [_residual_sums(_operator(within, across, scale, alpha), targets) for alpha in alphas]
         return (np.stack(sums) + targets.rest) / count
-    values, vectors = eigenvectors(within, len(bands.coordinates))
+    values, vectors = some_direction(*eigenvectors(within, len(bands.coordinates)))
     rotation = vectors if scale is None else vectors * scale[:, None]
     solver = make_solver(part.fold, values, rotation, (across @ vectors).T, alphas, like=targets.moments)
     return _tiled_losses(solver, targets)

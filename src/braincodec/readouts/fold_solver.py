@@ -139,7 +139,7 @@ def solve_fold(
     validation = coordinates[torch.as_tensor(fold.validation, device=coordinates.device)].to(precise).double()
     validation_sum = validation.sum(0)
     mean = coordinates[train].to(precise).double().mean(0) if centre else torch.zeros_like(validation_sum)
-    values, rotation = _training_eigenvectors(coordinates, fold, mean, validation, scatter)
+    values, rotation = some_direction(*_training_eigenvectors(coordinates, fold, mean, validation, scatter))
     held_out = validation - mean
     if len(validation) < len(values):
         root, triangular = (held_out @ rotation).T, False
@@ -230,6 +230,19 @@ def _training_eigenvectors(
         return eigenvectors(train.T @ train, stimuli)
     values, vectors = eigenvectors(train @ train.T, max(stimuli, components))
     return values, train.T @ (vectors / values.sqrt())
+
+
+def some_direction(values: torch.Tensor, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same eigenvectors; where there is none, because features do not vary, one that leads nowhere.
+
+    Examples
+    --------
+    >>> some_direction(torch.ones(0), torch.ones(2, 0))[1].tolist()
+    [[0.0], [0.0]]
+    """
+    if len(values):
+        return values, vectors
+    return values.new_ones(1), vectors.new_zeros(len(vectors), 1)
 
 
 def _square_root(matrix: torch.Tensor) -> tuple[torch.Tensor, bool]:

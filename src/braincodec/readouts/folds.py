@@ -53,6 +53,7 @@ def make_folds(
     groups: ArrayLike | None = None,
     shuffle: bool = True,
     seed: int = 0,
+    least: int = 1,
 ) -> list[Fold]:
     """Folds for cross-validation.
 
@@ -68,6 +69,8 @@ def make_folds(
     shuffle : bool
         Whether a number of folds means random ones; else they are blocks in the given order, as scikit-learn's.
     seed : int
+    least : int
+        How many stimuli must be left to fit on: with an intercept, one alone teaches nothing.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def make_folds(
             "folds must be a number, an array with the fold of each stimulus, pairs (train, validation), or an object "
             f"with a method `split`; not {type(folds).__name__}"
         )
-    _check(found, names)
+    _check(found, names, least)
     return found
 
 
@@ -183,7 +186,7 @@ def _rows(side: ArrayLike, stimuli: int, number: int) -> Rows:
     return rows
 
 
-def _check(folds: list[Fold], groups: NDArray[Any] | None) -> None:
+def _check(folds: list[Fold], groups: NDArray[Any] | None, least: int) -> None:
     if len(folds) == 0:
         raise InputValueError("there is no fold")
     if len(folds) == 1 and not len(folds[0].train):
@@ -192,6 +195,10 @@ def _check(folds: list[Fold], groups: NDArray[Any] | None) -> None:
         for side, rows in (("fit on", fold.train), ("judge by", fold.validation)):
             if not len(rows):
                 raise InputValueError(f"fold {number} has no stimulus to {side}")
+        if len(fold.train) < least:
+            raise InputValueError(
+                f"fold {number} is fitted on {len(fold.train)} stimulus; with an intercept at least {least} are needed"
+            )
         both = np.intersect1d(fold.train, fold.validation)
         if len(both):
             raise InputValueError(f"fold {number}: {len(both)} stimuli, such as {both[0]}, are on both sides")

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from braincodec.device import fast_matmul, resolve_device
+from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
 from braincodec.readouts.principal import precise_device
 from braincodec.readouts.results import LinearFit, warn_about_units
@@ -86,6 +87,10 @@ def least_squares(
     mean = array.mean(axis=0, dtype=np.float64) if fit_intercept else np.zeros(count)
     with torch.inference_mode(), fast_matmul(place):
         inverse, rank = _pseudo_inverse(torch.as_tensor(array - mean, device=precise_device(place)), array.dtype)
+        if not rank:
+            raise InputValueError(
+                f"all {count} features are constant over the {stimuli} stimuli; there is nothing to fit"
+            )
         inverse = inverse.to(number).to(place)  # (features, stimuli)
         with progress_bar("least squares", targets.units, show=progress) as advance:
             for block in targets.blocks():

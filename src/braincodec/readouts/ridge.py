@@ -96,7 +96,7 @@ def ridge_cv(
     array = as_features("features", features)
     targets = open_targets(responses, len(array), units)
     check_sink(weights_out, array.shape[1], targets.units)
-    splits = make_folds(len(array), folds, groups=groups, shuffle=shuffle, seed=seed)
+    splits = make_folds(len(array), folds, groups=groups, shuffle=shuffle, seed=seed, least=1 + bool(fit_intercept))
     place = resolve_device(device)
     number = readout_dtype(dtype, place)
     keep_freed_memory()
