@@ -101,6 +101,10 @@ def test_the_published_name_of_the_folder_of_averages_is_known(v4_folder, small_
     assert small_v4(v4_folder).verify(read_stimuli=True) == []
 
 
+def test_a_session_may_be_written_as_a_number(v4_folder, small_v4):
+    assert small_v4(v4_folder).subject(int(SESSION)).subject == SESSION
+
+
 def test_sessions_beyond_the_declared_ones_are_listed_and_read(v4_folder, small_v4):
     shutil.copy(v4_folder / "images" / "images_210224.zip", v4_folder / "images" / "images_190923.zip")
     shutil.copy(v4_folder / "responses" / "responses_210224.npy", v4_folder / "responses" / "responses_190923.npy")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from braincodec.datasets import load_dataset
-from braincodec.errors import InputValueError, UnknownNameError
+from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.simulate.eeg import NOISE
 
 pytest.importorskip("nilearn")
@@ -78,6 +78,10 @@ def test_known_eeg_ceiling_follows_the_number_of_repetitions():
 def test_wrong_options_are_named(fmri):
     with pytest.raises(UnknownNameError, match=r"unknown modality 'meg'.*fmri, eeg"):
         load_dataset("simulated", modality="meg")
+    with pytest.raises(InputTypeError, match=r"n must be a whole number, not '200'"):
+        load_dataset("simulated", n="200")
+    with pytest.raises(InputTypeError, match=r"n must be a whole number, not 20\.5"):
+        load_dataset("simulated", n=20.5)
     with pytest.raises(InputValueError, match="n must be at least 10, not 3"):
         load_dataset("simulated", n=3)
     with pytest.raises(UnknownNameError, match="unknown subject '3' of the simulated data set; available: 1, 2"):

@@ -122,7 +122,7 @@ def test_value_asks_for_the_subject_where_there_are_several():
         scores.value("correlation", roi="V1", subject=2)
         == scores.table.set_index(["subject", "roi", "metric"]).loc[("2", "V1", "correlation"), "value"]
     )
-    with pytest.raises(InputValueError, match="2 rows"):
+    with pytest.raises(InputValueError, match="choose a subject of 1, 2"):
         scores.value("correlation", roi="V1")
 
 

@@ -15,6 +15,7 @@ from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.viz import plot_rdm, plot_rdms, text_alternative
 from braincodec.viz.rdm import rank_correlation
 
+from ..evaluation.example_scores import decoding_scores
 from .drawn import panels, texts
 
 
@@ -93,3 +94,8 @@ def test_what_is_no_dissimilarity_matrix_is_refused(fmri, eeg):
         plot_rdm(eeg)
     with pytest.raises(InputTypeError, match="from Scores"):
         plot_rdms(np.zeros(3))
+
+
+def test_scores_without_matrices_are_told_so():
+    with pytest.raises(InputValueError, match="hold no dissimilarity matrices"):
+        plot_rdms(decoding_scores())

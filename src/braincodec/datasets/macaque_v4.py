@@ -109,6 +109,7 @@ class MacaqueV4(Dataset):
         DamagedFileError
             When files are truncated, do not belong together, or differ from the declared counts.
         """
+        name = str(name)  # sessions are dates: people write numbers
         images, averaged_file, *raw_files = self.files(name)
         stimuli = StimulusSet.open(images)
         what = f"averaged responses of session {name}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 import xarray as xr
 
 from braincodec.datasets.base import Counts, Dataset, Recording, register_dataset
-from braincodec.errors import InputValueError, UnknownNameError
+from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.responses import build_responses
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Simulated(Dataset):
     ------
     UnknownNameError
         For another modality.
-    InputValueError
-        When a number is out of range.
+    InputTypeError, InputValueError
+        When a number is not whole, or is out of range.
 
     See Also
     --------
@@ -70,6 +71,8 @@ class Simulated(Dataset):
         if modality not in get_args(Modality):
             raise UnknownNameError("modality", modality, get_args(Modality), where="of simulated subjects")
         for what, value, least in (("subjects", subjects, 1), ("n", n, 10), ("repetitions", repetitions, 1)):
+            if not isinstance(value, Integral):
+                raise InputTypeError(f"{what} must be a whole number, not {value!r}")
             if value < least:
                 raise InputValueError(f"{what} must be at least {least}, not {value}")
         self.modality = modality

@@ -111,7 +111,7 @@ def _plans_of_responses(scores: Scores) -> Iterator[Plan]:
 
 def _plans_of_images(scores: Scores) -> Iterator[Plan]:
     if len(scores.stimuli.data_vars):
-        yield _plan("Scores of single images", "plot_decoding_scores", scores)
+        yield _plan("Scores beside floor and chance", "plot_decoding_scores", scores)
 
 
 def draw(plan: Plan) -> Picture | LeftOut:

@@ -199,7 +199,7 @@ def _bar(row: dict[str, Any], ends: tuple[float, float]) -> Bar | None:
         value = row[name]
         if not math.isfinite(value):
             return None
-        return round(100 * (MARGIN + (1 - 2 * MARGIN) * (value - low) / (high - low)), 2)
+        return round(100 * (MARGIN + (1 - 2 * MARGIN) * ((value - low) / (high - low))), 2)
 
     names = ("value", "low", "high", "floor", "ceiling")
     return Bar(*(place(name) for name in names)) if math.isfinite(row["value"]) else None

@@ -114,6 +114,8 @@ def plot_rdms(
     if not isinstance(data, Scores):
         raise InputTypeError(f"measured and predicted matrices come from Scores, not from {type(data).__name__}")
     names = _regions(data) if rois is None else [rois] if isinstance(rois, str) else list(rois)
+    if not names and rois is None:
+        raise InputValueError(f"the scores of {data.name} hold no dissimilarity matrices")
     if not 0 < len(names) <= MOST_REGIONS:
         raise InputValueError(f"a figure has 1 to {MOST_REGIONS} regions, not {len(names)}; choose rois=[...]")
     both = [[_pairs(data, name, kind, subject) for kind in KINDS] for name in names]

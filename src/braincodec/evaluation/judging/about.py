@@ -64,10 +64,11 @@ def _models(givens: Sequence[Given]) -> dict[str, Any]:
 def _dataset(recordings: Sequence[Recording]) -> dict[str, Any]:
     first = recordings[0]
     facts: dict[str, Any] = dict.fromkeys(FACTS, "")
-    facts["modality"] = str(first.units.attrs.get("modality", ""))
     if first.dataset in DATASETS:
         declared = DATASETS.get(first.dataset)
         facts |= {fact: value for fact in FACTS if isinstance(value := getattr(declared, fact, ""), str) and value}
+    # a data set may have several kinds of recordings: what these say of themselves counts
+    facts["modality"] = str(first.units.attrs.get("modality") or facts["modality"])
     names = list(dict.fromkeys(recording.dataset for recording in recordings))
     return {"name": ", ".join(names), "subjects": [recording.subject for recording in recordings], **facts}
 

@@ -32,7 +32,7 @@ def choose_metrics(asked: str | Sequence[str] | None, direction: str) -> tuple[l
     UnknownNameError
         When a name or pattern is none of the registered ones.
     InputValueError
-        When a named metric is of the other direction.
+        When a named metric is of the other direction, or none is named.
 
     Examples
     --------
@@ -42,6 +42,8 @@ def choose_metrics(asked: str | Sequence[str] | None, direction: str) -> tuple[l
     names: dict[str, None] = {}
     skipped: dict[str, str] = {}
     patterns = ["*"] if asked is None else [asked] if isinstance(asked, str) else list(asked)
+    if not patterns:
+        raise InputValueError(f"metrics is empty; leave it out for every metric of {direction}")
     for pattern in patterns:
         found = METRICS.names(pattern)
         if not found:

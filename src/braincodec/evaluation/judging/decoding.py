@@ -173,6 +173,10 @@ def predicted_images(given: StimulusSet, ids: Sequence[str]) -> StimulusSet:
         return given[[stems[item] for item in wanted]]
     if names == [str(place) for place in range(len(ids))]:
         return given
+    if names == [str(place) for place in range(len(names))]:
+        raise InputValueError(
+            f"there are {len(names)} predicted images for {len(ids)} stimuli; unnamed ones go by place"
+        )
     missing = [item for item in ids if item not in names]
     raise InputValueError(
         f"{len(missing)} of {len(ids)} stimuli have no predicted image, the first is {missing[0]!r}; there are "

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError, MissingFileError
 
+if TYPE_CHECKING:
+    from braincodec.stimuli import StimulusSet
+
 Kind = Literal["encoder", "decoder", "responses", "images"]
 DIRECTION_OF = {"encoder": "encoding", "responses": "encoding", "decoder": "decoding", "images": "decoding"}
 ARTEFACT_FILE = "config.json"
+# what people have in hand, and how it becomes an array
+INSTEAD = {
+    "DataFrame": " (give its numbers: frame.to_numpy(), rows in the order of the stimuli)",
+    "Dataset": " (choose one of its variables: dataset['responses'])",
+    "Tensor": " (give its numbers: tensor.numpy(force=True))",
+}
 RESPONSE_SUFFIXES = (".zarr", ".nc", ".h5", ".npz", ".npy", ".nii", ".nii.gz")
 
 
@@ -87,9 +97,7 @@ def _open_object(given: Any, direction: str) -> Given:
     if isinstance(given, xr.DataArray):
         return Given("responses", given, str(given.attrs.get("model") or "predictions"))
     if isinstance(given, np.ndarray):
-        if direction != "encoding" and _are_images(given):
-            return Given("images", StimulusSet.open(given), "predicted images")
-        return Given("responses", given, "predictions")
+        return _open_array(given, direction, "predictions")
     if encodes and decodes and direction == "auto":
         raise InputValueError(
             f"a {type(given).__name__} encodes and decodes; say direction='encoding' or direction='decoding'"
@@ -98,14 +106,28 @@ def _open_object(given: Any, direction: str) -> Given:
         return Given("decoder", given, *_describe(given))
     if encodes:
         return Given("encoder", given, *_describe(given))
+    hint = next((hint for name, hint in INSTEAD.items() if type(given).__name__ == name), "")
     raise InputTypeError(
-        f"cannot judge a {type(given).__name__}; expected a model with `encode` or `decode`, an array or DataArray of "
-        "predicted responses, predicted images (StimulusSet or uint8 array), or a path to one of these"
+        f"cannot judge a {type(given).__name__}{hint}; expected a model with `encode` or `decode`, an array or "
+        "DataArray of predicted responses, predicted images (StimulusSet or uint8 array), or a path to one of these"
     )
 
 
-def _are_images(values: np.ndarray) -> bool:
-    return values.dtype == np.uint8 and values.ndim == 4 and 3 in (values.shape[-1], values.shape[1])
+def _open_array(values: np.ndarray, direction: str, name: str) -> Given:
+    """Predicted images where the array can be nothing else, or is said to hold them; else predicted responses."""
+    from braincodec.stimuli import StimulusSet
+
+    if direction == "encoding":
+        return Given("responses", values, name)
+    if values.dtype == np.uint8 and values.ndim == 4 and 3 in (values.shape[-1], values.shape[1]):
+        return Given("images", StimulusSet.open(values), "predicted images" if name == "predictions" else name)
+    if direction == "decoding" and values.ndim in (3, 4):
+        raise InputTypeError(
+            f"predicted images must be uint8 of shape (n, height, width, 3), not {values.dtype} of shape "
+            f"{values.shape}; StimulusSet.open(array, value_range=(0, 1)) takes floats, "
+            "np.repeat(grey[..., None], 3, -1) makes three channels of one"
+        )
+    return Given("responses", values, name)
 
 
 def _open_path(path: str, direction: str) -> Given:
@@ -124,18 +146,50 @@ def _open_path(path: str, direction: str) -> Given:
     if "://" not in path and not place.exists():
         raise MissingFileError(path, "model or predictions")
     if direction == "decoding" or not path.rstrip("/").endswith(RESPONSE_SUFFIXES):
-        return Given("images", StimulusSet.open(path), name)
+        return Given("images", _images(place), name)
     if path.endswith(".npy"):
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-        if direction == "auto" and _are_images(values):
-            return Given("images", StimulusSet.open(path), name)
-        return Given("responses", values, name)  # a bare array has no ids: its rows are in order
+        return _open_array(_bare_array(place), direction, name)  # it has no ids: its rows are in order
+    if path.endswith(".npz") and (values := _only_array(place)) is not None:
+        return _open_array(values, direction, name)
     try:
         return Given("responses", open_responses(path), name)
     except DamagedFileError:
         if direction == "encoding" or not path.endswith((".npz", ".h5")):
             raise
         return Given("images", StimulusSet.open(path), name)
+
+
+def _images(place: Path) -> StimulusSet:
+    from braincodec.stimuli import StimulusSet
+
+    try:
+        return StimulusSet.open(str(place))
+    except InputValueError as error:
+        if place.is_dir():
+            raise InputValueError(f"{error}; nor is there a {ARTEFACT_FILE}, as in the folder of a model") from None
+        if place.suffix in RESPONSE_SUFFIXES:
+            raise
+        raise InputValueError(f"{error}; predicted responses end in {', '.join(RESPONSE_SUFFIXES)}") from None
+
+
+def _bare_array(place: Path) -> np.ndarray:
+    try:
+        values: np.ndarray = np.load(place, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DamagedFileError(f"{place} cannot be read as a .npy file of numbers: {error}") from error
+    return values
+
+
+def _only_array(place: Path) -> np.ndarray | None:
+    """The one array that numpy.savez wrote; None where there are others beside it, or braincodec wrote the file."""
+    try:
+        with np.load(place, allow_pickle=False) as archive:
+            if len(archive.files) != 1:
+                return None
+            values: np.ndarray = archive[archive.files[0]]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedFileError(f"{place} cannot be read as a .npz file of numbers: {error}") from error
+    return values
 
 
 def _describe(model: Any) -> tuple[str, dict[str, str]]:

@@ -31,7 +31,7 @@ def regions_of(units: xr.Dataset, measured: UnitBlocks, asked: Any = None) -> Re
     Raises
     ------
     UnknownNameError, InputValueError
-        For a region or channel that there is not, or members of another length.
+        For a region or channel that there is not, members of another length, or none.
     """
     everything = np.ones(measured.units, bool)
     if isinstance(asked, Mapping):
@@ -58,7 +58,11 @@ def _members(name: object, members: Iterable[Any], measured: UnitBlocks) -> NDAr
                 f"members of roi {name!r} must be boolean, one for each of {measured.units} units; "
                 f"got {given.dtype} of shape {given.shape}"
             )
+        if not given.any():
+            raise InputValueError(f"roi {name!r} has no units")
         return given
+    if not given.size:
+        raise InputValueError(f"roi {name!r} has no channels")
     channels = plain_strings(measured.array["channel"].values).astype(str).tolist()
     for channel in given.tolist():
         if channel not in channels:

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,9 +137,9 @@ def evaluate(
         {
             "part": part,
             "metrics": (metrics,) if isinstance(metrics, str) else metrics,
-            "rois": (rois,) if isinstance(rois, str) else None if rois is None else tuple(str(item) for item in rois),
+            "rois": _names_of(rois),
             "direction": direction,
-            "noise_ceiling": noise_ceiling if isinstance(noise_ceiling, str) else "given",
+            "noise_ceiling": _kind_of_ceiling(noise_ceiling),
             "draws": draws,
             "permutations": permutations,
             "level": level,
@@ -164,6 +164,23 @@ def evaluate(
                 subjects.append(_score_decoding(prediction, recording, names, settings, progress))
     checked = leakage_of(recordings, leakage, part, seed, progress)
     return merge_subjects(subjects, describe(givens, recordings, subjects, settings, checked, skipped))
+
+
+def _names_of(rois: Any) -> tuple[str, ...] | None:
+    if rois is None or isinstance(rois, str):
+        return None if rois is None else (rois,)
+    if not isinstance(rois, Iterable):
+        raise InputTypeError(f"rois are names, or a mapping of names to members, not {type(rois).__name__}")
+    names = tuple(str(item) for item in rois)
+    if not names:
+        raise InputValueError("rois is empty; leave it out for all regions")
+    return names
+
+
+def _kind_of_ceiling(noise_ceiling: Any) -> str:
+    if isinstance(noise_ceiling, str) and noise_ceiling == "given":
+        raise InputValueError("noise_ceiling='given' needs the ceilings: give their array in its place")
+    return noise_ceiling if isinstance(noise_ceiling, str) else "given"
 
 
 def _recordings(dataset: Any) -> list[Recording]:
@@ -192,7 +209,9 @@ def _recordings(dataset: Any) -> list[Recording]:
 def _givens(given: Any, recordings: Sequence[Recording], direction: str, name: str | None) -> list[Given]:
     if isinstance(given, list | tuple):
         if len(given) != len(recordings):
-            raise InputValueError(f"there are {len(given)} predictions for {len(recordings)} recordings")
+            raise InputValueError(
+                f"a list has one entry, such as an array, for each recording: here {len(given)} for {len(recordings)}"
+            )
         opened = [open_given(item, direction, name) for item in given]
     else:
         opened = [open_given(given, direction, name)] * len(recordings)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from braincodec.errors import InputTypeError, InputValueError
+from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import export, storage
 from braincodec.evaluation.scores.table import KEY, check_table, plain, readable_table
 
@@ -111,15 +111,23 @@ class Scores:
 
         Raises
         ------
+        UnknownNameError
+            For a metric or region that was not scored.
         InputValueError
             When no row, or more than one subject's, is meant.
         """
         chosen = self.table[(self.table["metric"] == metric) & (self.table["roi"] == roi)]
+        if not len(chosen):
+            for what, column, asked in (("metric", "metric", metric), ("roi", "roi", roi)):
+                if asked not in set(self.table[column]):
+                    raise UnknownNameError(what, asked, dict.fromkeys(self.table[column]), where="of these scores")
+            raise InputValueError(f"these scores have no {metric} of {roi}")
         if subject is not None:
             chosen = chosen[chosen["subject"] == str(subject)]
         if len(chosen) != 1:
-            known = ", ".join(f"{row.metric} of {row.roi}, subject {row.subject}" for row in self.table.itertuples())
-            raise InputValueError(f"{len(chosen)} rows are {metric} of {roi}, not one; the table has {known or 'none'}")
+            known = ", ".join(dict.fromkeys(self.table["subject"]))
+            which = "choose a subject" if subject is None else f"there is no subject {subject!r}"
+            raise InputValueError(f"{metric} of {roi}: {which} of {known}")
         return float(chosen["value"].iloc[0])
 
     # out of memory
