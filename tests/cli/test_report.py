@@ -31,6 +31,16 @@ def test_two_are_compared(run, saved, tmp_path):
     assert "sharp minus blurred" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_two_that_cannot_be_compared_are_shown_and_the_reason_said(run, saved, tmp_path):
+    scores = decoding_scores("other")
+    scores.about["settings"]["seed"] = 9
+    scores.save(tmp_path / "other")
+    outcome = run("report", saved[0], tmp_path / "other", "-o", tmp_path / "page.html")
+    assert outcome.code == 0
+    assert "the two were not compared: " in outcome.out
+    assert "seed" in outcome.out
+
+
 def test_existing_file_is_refused_and_replaced_on_demand(run, saved, tmp_path):
     page = tmp_path / "page.html"
     page.write_text("mine")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -253,6 +254,19 @@ def test_without_optional_packages_the_report_says_what_is_left_out(tmp_path, mo
     assert "braincodec[neuro]" in left_out
     assert not page.all("iframe")
     assert page.all("table")
+
+
+def test_without_matplotlib_alone_there_is_a_report_all_the_same(tmp_path):
+    script = (
+        "import sys\n"
+        "sys.modules['matplotlib'] = None\n"
+        "from braincodec import Scores\n"
+        "Scores.load(sys.argv[1]).to_html(sys.argv[2])\n"
+    )
+    fmri_scores().save(tmp_path / "scores")
+    page = tmp_path / "x.html"
+    subprocess.run([sys.executable, "-c", script, tmp_path / "scores", page], check=True, timeout=120)
+    assert "braincodec[viz]" in Page(page.read_text(encoding="utf-8")).all("div", class_="left-out")[0].text
 
 
 def test_only_missing_data_and_packages_leave_a_figure_out(monkeypatch):

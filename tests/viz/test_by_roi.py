@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
-from braincodec.viz import plot_accuracy_by_roi, text_alternative
+from braincodec.evaluation.scores import Scores, make_table
+from braincodec.viz import plot_accuracy_by_roi, save_figure, text_alternative
 
 from .drawn import bars, panels, points, texts
 
@@ -149,3 +152,12 @@ def test_what_is_not_there_is_named(fmri):
         plot_accuracy_by_roi(pd.DataFrame({"roi": ["V1"]}))
     with pytest.raises(InputValueError, match="empty"):
         plot_accuracy_by_roi(fmri.table.iloc[:0])
+
+
+def test_few_regions_of_several_subjects_have_room_beside_what_is_said_of_them(fmri, tmp_path):
+    chosen = fmri.table[fmri.table["roi"].isin(["V1", "V2"])]
+    assert chosen["subject"].nunique() > 1
+    figure = plot_accuracy_by_roi(Scores(make_table(chosen.to_dict("records"))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns where axes collapse
+        save_figure(tmp_path / "x.png", figure)

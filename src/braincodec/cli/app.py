@@ -29,6 +29,8 @@ from braincodec.errors import BraincodecError
 
 DEBUG = "--debug"
 MISTAKE, INTERRUPTED = 1, 130
+# the command that keeps what an interrupted run has done
+RESUMED = "encode"
 # what messages written for Python call these options
 OPTION_OF_ARGUMENT = {"value_range=": "--value-range 0,1", "dataset=": "--dataset NAME", "layout=": "--layout"}
 
@@ -95,10 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(kept, prog_name="braincodec")
     except KeyboardInterrupt:
-        _leave_interrupted()
+        _leave_interrupted(kept)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            _leave_interrupted()
+            _leave_interrupted(kept)
         raise
     except (BraincodecError, OSError, MemoryError) as error:
         if debug:
@@ -107,8 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(MISTAKE)
 
 
-def _leave_interrupted() -> None:
-    note("interrupted; nothing unfinished carries its final name. The same command goes on where it stopped.")
+def _leave_interrupted(arguments: list[str]) -> None:
+    goes_on = " The same command goes on where it stopped." if RESUMED in arguments else ""
+    note(f"interrupted; nothing unfinished carries its final name.{goes_on}")
     sys.exit(INTERRUPTED)
 
 

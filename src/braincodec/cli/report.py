@@ -27,9 +27,19 @@ def report(
     from braincodec.atomic import refuse_existing
 
     refuse_existing(output, overwrite=overwrite)
+    from braincodec.errors import InputValueError
     from braincodec.evaluation.scores import Scores
     from braincodec.report import build_report
 
-    page = build_report([Scores.load(folder) for folder in scores], output, title=title, overwrite=overwrite)
-    models = "1 model" if len(scores) == 1 else f"{len(scores)} models"
-    say(f"{page}: report of {models}, {size(page.stat().st_size)}")
+    models = [Scores.load(folder) for folder in scores]
+    comparison, not_compared = None, ""
+    if len(models) == 2:
+        try:
+            comparison = models[0].compare(models[1])
+        except InputValueError as error:
+            not_compared = str(error)
+    page = build_report(models, output, title=title, comparison=comparison, overwrite=overwrite)
+    shown = "1 model" if len(models) == 1 else f"{len(models)} models"
+    say(f"{page}: report of {shown}, {size(page.stat().st_size)}")
+    if not_compared:
+        say(f"the two were not compared: {not_compared}")

@@ -109,7 +109,7 @@ def cortex_views(units: xr.Dataset, variable: str, title: str) -> CortexViews:
     InputValueError
         When the units are on no such surface.
     MissingExtraError
-        Without nilearn.
+        Without nilearn or matplotlib.
     """
     if not on_cortex(units):
         raise InputValueError(f"units lie in {units.attrs.get('space')!r}; a cortex is shown on {', '.join(SPACES)}")
@@ -154,6 +154,9 @@ def _in_words(maps: dict[str, dict[HemisphereName, NDArray[np.float64]]]) -> str
 def _page(
     maps: dict[HemisphereName, NDArray[np.float64]], hemisphere: str, limits: tuple[float, float], title: str
 ) -> str:
+    import_optional("nilearn", "an interactive cortex")
+    # without it nilearn's module has no views, and does not say so
+    import_optional("matplotlib", "an interactive cortex")
     plotting = import_optional("nilearn.plotting", "an interactive cortex")
     points, faces, depth, values = _surface(maps, hemisphere)
     with warnings.catch_warnings():

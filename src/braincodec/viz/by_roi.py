@@ -25,6 +25,7 @@ MOST_ROWS, MOST_PANELS, NAMED_ENDS = 40, 40, 5
 # rows that the text alternative gives one by one
 MOST_SPELLED = 40
 ROW_HEIGHT, TALLEST = 0.30, 9.0
+NOTE_WIDTH = 6.9
 COLUMNS = 6
 
 
@@ -142,7 +143,8 @@ def _name_parts(axes: Axes, row: pd.Series, height: float) -> None:
 def _draw_panels(rows: pd.DataFrame, name: str, regions: list[str], people: list[str], axes: Axes | None) -> Axes:
     columns = min(COLUMNS, len(regions))
     lines = -(-len(regions) // columns)
-    width = min(style.WIDTH, 0.7 + columns * max(1.2, 0.2 * len(people)))
+    # wide enough for the line under the title
+    width = min(style.WIDTH, max(NOTE_WIDTH, 0.7 + columns * max(1.2, 0.2 * len(people))))
     axes = style.single(axes, (width, 1.35 * lines + 0.95))
     note = "grey: noise ceiling; black line: floor; " if rows["ceiling"].notna().any() else "black line: floor; "
     note = note if rows["floor"].notna().any() else note.replace("black line: floor; ", "")

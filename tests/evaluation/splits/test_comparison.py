@@ -191,3 +191,8 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_fitted(world):
         compare_splits(lambda training: np.zeros(3), recording, good)
     with pytest.raises(InputValueError, match=r"predictions have shape \(48, 2\); the test part has 48 stimuli and 6"):
         compare_splits(lambda training: lambda stimuli: np.zeros((len(stimuli), 2)), recording, good)
+
+
+def test_splits_without_the_name_of_their_scheme_are_refused(world):
+    with pytest.raises(InputTypeError, match=r"mapping of scheme to splits, such as .'random': .*, not Splits"):
+        compare_splits(lambda training: None, world[0], random_splits(world[0]))

@@ -141,6 +141,11 @@ def compare_splits(
     >>> comparison.table["score"].round(1).tolist()
     [1.0]
     """
+    if not isinstance(splits, Mapping):
+        raise InputTypeError(
+            f"splits must be a mapping of scheme to splits, such as {{'random': random_splits(recording)}}, not "
+            f"{type(splits).__name__}"
+        )
     schemes = {str(name): list(members) for name, members in splits.items()}
     _check(schemes, recording, metric, draws)
     ids = [str(item) for item in recording.responses["stimulus"].values]
