@@ -32,6 +32,7 @@ DATASETS = Registry(
         "nsd": "braincodec.datasets.nsd.dataset:NSD",
         "nsd_prepared": "braincodec.datasets.nsd.prepared:NSDPrepared",
         "simulated": "braincodec.datasets.simulated:Simulated",
+        "things_eeg2": "braincodec.datasets.things_eeg2.dataset:ThingsEEG2",
     },
 )
 
