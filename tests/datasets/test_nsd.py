@@ -182,6 +182,14 @@ def test_compressed_series_give_the_same_as_hdf5(tmp_path, small):
     np.testing.assert_array_equal(compressed.responses.values, small().subject("1", roi="V2").responses.values)
 
 
+def test_the_fine_volume_is_read_from_its_own_folder(tmp_path, small):
+    facts = write_nsd(tmp_path, SIZES, resolution="func1mm", missing_vertices=MISSING)
+    kind = type("Fine", (small,), {"published": facts})
+    recording = kind(tmp_path, cache=tmp_path / "cache", resolution="func1mm").subject("1", roi="V1")
+    assert np.abs(np.diag(np.reshape(recording.units.attrs["affine"], (4, 4)))).tolist() == [1, 1, 1, 1]
+    np.testing.assert_array_equal(recording.responses.values, small().subject("1", roi="V1").responses.values)
+
+
 def test_surface_units_are_left_then_right_vertices_with_the_subjects_regions(root, small):
     recording = small(space="fsaverage").subject("1")
     assert recording.units.attrs["space"] == "fsaverage"

@@ -162,6 +162,16 @@ def test_a_design_counted_from_zero_or_otherwise_wrong_is_refused(copy, changes,
     assert any("subject 1" in problem for problem in data().verify())
 
 
+def test_another_number_of_images_than_published_is_named(copy):
+    root, data = copy()
+    content = scipy.io.loadmat(root / DESIGN)["masterordering"].astype(float)
+    last = content[0, -1]
+    change_design(root, masterordering=lambda order: np.where(order == last, order[0, 0], order))
+    with pytest.raises(DamagedFileError, match="subject 1 saw 39 images, expected 40"):
+        data().subject("1")
+    assert "subject 1: 39 images were seen, expected 40" in data().verify()
+
+
 def test_labels_must_fit_the_volume_and_have_names(copy):
     root, data = copy()
     path = root / ROI / "streams.nii.gz"

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from braincodec.atomic import atomic_path
+from braincodec.datasets.algonauts_submission import SIDES, Predictions, submitted_arrays, write_arrays
 from braincodec.datasets.base import Counts, Dataset, Recording, Split, register_dataset
 from braincodec.datasets.nsd.regions import ATLASES, Members, chosen_regions, members_of, with_unions
 from braincodec.datasets.reading import BAD_CONTENT, read_npy
@@ -30,7 +28,6 @@ from braincodec.datasets.trial_rows import (
 from braincodec.errors import (
     BraincodecError,
     DamagedFileError,
-    InputTypeError,
     InputValueError,
     MissingFileError,
     UnknownNameError,
@@ -39,11 +36,9 @@ from braincodec.legacy.read import read_legacy
 from braincodec.responses import build_units
 from braincodec.stimuli import StimulusSet
 
-SIDES = {"lh": "left", "rh": "right"}
 PARTS = {"train": "training", "test": "test"}  # as folders of the two parts begin
 IMAGE = re.compile(r"(train|test)-(\d+)_(nsd-\d{5})\.png")
 FOLDERS = ("", "algonauts_2023_challenge_data", "train_data")
-Predictions = xr.DataArray | NDArray[Any]
 
 
 @register_dataset("algonauts2023")
@@ -65,6 +60,14 @@ class Algonauts2023(Dataset):
     Responses were standardised over all trials of a session and averaged over the repetitions of an image. Where the
     responses to test images lie beside them (``test_split/test_fmri``) they are read too. The challenge names no
     validation images; ``recording.with_split(Split.random(recording.split.train, seed=0))`` draws some.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from braincodec.simulate.layouts.algonauts2023 import write_algonauts2023
+    >>> data = Algonauts2023(write_algonauts2023(tempfile.mkdtemp(), subjects=(1,)))  # a small simulated one
+    >>> data.subject("1").responses.shape, len(data.test_stimuli("1"))
+    ((20, 31), 6)
     """
 
     modality, species = "fmri", "human"
@@ -184,29 +187,13 @@ class Algonauts2023(Dataset):
             When stimuli or vertices are missing, or a prediction is not finite in float32.
         OutputError
         """
-        target = Path(path)
-        arrays: dict[str, NDArray[np.float32]] = {}
         if not predictions:
             raise InputValueError("no predictions; expected one array for each subject")
+        arrays: dict[str, NDArray[np.float32]] = {}
         for subject, predicted in predictions.items():
             name = self._check_name(subject)
-            units = self.subject(name).units
-            values = _in_order(predicted, self._images(name, "test").ids, units, f"predictions of subject {name}")
-            for side, hemisphere in SIDES.items():
-                own = units["hemisphere"].values == hemisphere
-                arrays[f"subj{int(name):02d}/{side}_pred_test.npy"] = values[:, own]
-        with atomic_path(target, overwrite=overwrite) as temporary:
-            if target.suffix == ".zip":
-                with zipfile.ZipFile(temporary, "w") as archive:
-                    for member, values in arrays.items():
-                        with archive.open(member, "w", force_zip64=True) as file:
-                            np.lib.format.write_array(file, np.ascontiguousarray(values), allow_pickle=False)
-            else:
-                for member, values in arrays.items():
-                    place = temporary / member
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    np.save(place, np.ascontiguousarray(values), allow_pickle=False)
-        return target
+            arrays |= submitted_arrays(name, predicted, self._images(name, "test").ids, self.subject(name).units)
+        return write_arrays(Path(path), arrays, overwrite=overwrite)
 
     def verify(self, *, read_stimuli: bool = False) -> list[str]:
         """Problems of what is on disk; see `Dataset.verify`. Published counts are those of training and test images."""
@@ -344,43 +331,3 @@ def _open_rows(path: Path, hint: str) -> NpyTrials:
     if not fits:
         raise DamagedFileError(f"{path} holds other than real numbers (image, vertex)")
     return NpyTrials(path)
-
-
-def _in_order(predicted: Predictions, ids: tuple[str, ...], units: xr.Dataset, what: str) -> NDArray[np.float32]:
-    """Values (test image, vertex), in the challenge's order."""
-    if isinstance(predicted, xr.DataArray):
-        predicted = predicted.transpose("stimulus", "unit")
-        rows = {str(item): row for row, item in enumerate(predicted["stimulus"].values)}
-        missing = [item for item in ids if item not in rows]
-        if missing:
-            raise InputValueError(f"{what} lack {len(missing)} of {len(ids)} test images, such as {missing[0]!r}")
-        predicted = predicted[[rows[item] for item in ids]]
-        if {"vertex", "hemisphere"} <= set(predicted.coords):
-            predicted = predicted[:, _unit_order(predicted, units, what)]
-        values = predicted.values
-    elif isinstance(predicted, np.ndarray):
-        values = predicted
-    else:
-        raise InputTypeError(f"{what} are a {type(predicted).__name__}; expected an array or a DataArray")
-    if values.shape != (len(ids), units.sizes["unit"]):
-        raise InputValueError(f"{what} have shape {values.shape}; expected {(len(ids), units.sizes['unit'])}")
-    with np.errstate(over="ignore"):
-        written = np.asarray(values, np.float32)
-    if not np.isfinite(written).all():
-        raise InputValueError(
-            f"{what} hold {int((~np.isfinite(written)).sum()):,} values that are not finite in float32"
-        )
-    return written
-
-
-def _unit_order(predicted: xr.DataArray, units: xr.Dataset, what: str) -> NDArray[np.int64]:
-    def keys(source: xr.DataArray | xr.Dataset) -> list[tuple[str, int]]:
-        return list(zip(source["hemisphere"].values.tolist(), source["vertex"].values.tolist(), strict=True))
-
-    columns = {key: column for column, key in enumerate(keys(predicted))}
-    wanted = keys(units)
-    missing = [key for key in wanted if key not in columns]
-    if missing:
-        side, vertex = missing[0]
-        raise InputValueError(f"{what} lack {len(missing):,} of {len(wanted):,} vertices, such as {side} {vertex}")
-    return np.array([columns[key] for key in wanted])

@@ -79,6 +79,17 @@ class NSD(Dataset):
     `subject` reads one session at a time, standardises it and writes its trials to the cache, under a name made from
     everything that decides the values; an interrupted preparation goes on, and the next call finds it done. Responses
     are then read from there when they are used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from braincodec.simulate.layouts.nsd import write_nsd
+    >>> root = tempfile.mkdtemp()
+    >>> class SmallNSD(NSD):  # simulated files instead of the published ones
+    ...     published = write_nsd(root)
+    >>> v1 = SmallNSD(root, cache=root, progress=False).subject("1", roi="V1")
+    >>> v1.responses.dims, len(v1.split.train), v1.units.attrs["volume_shape"]
+    (('stimulus', 'unit'), 28, [6, 7, 5])
     """
 
     modality, species = "fmri", "human"
@@ -174,6 +185,9 @@ class NSD(Dataset):
             raise DamagedFileError(f"{self.root / DESIGN} plans {len(design.images)} trials; {total} lie on disk")
         split = design.split(total, self.published.first_sessions * trials)
         numbers, trial_of = design.trials_of_images(total)
+        seen = self.published.seen[name]
+        if self.sessions is None and len(numbers) != seen:
+            raise DamagedFileError(f"{self.root / DESIGN}: subject {name} saw {len(numbers)} images, expected {seen}")
         stimuli = self._open_stimuli(numbers)
         units = space.units(roi, ncsnr=self.ncsnr == "file")
         store = self._prepare(space, units, design, count, trials)

@@ -66,6 +66,17 @@ class NSDPrepared(Dataset):
     -----
     Responses were standardised over all trials of a session, test trials included. In the volume, missing data were
     written as 0; on fsaverage they are NaN, and such a vertex is NaN throughout here.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from braincodec.simulate.layouts.nsd import write_nsd
+    >>> from braincodec.simulate.layouts.nsd_prepared import write_nsd_prepared
+    >>> nsd, folder = tempfile.mkdtemp(), tempfile.mkdtemp()
+    >>> facts = write_nsd(nsd)
+    >>> data = NSDPrepared(write_nsd_prepared(folder, nsd, facts), stimuli=f"{nsd}/{STIMULI}")
+    >>> data.subjects(), data.subject("1", roi="V1").responses.sizes["stimulus"]
+    (['1', '2'], 40)
     """
 
     modality, species = "fmri", "human"
