@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,6 +15,9 @@ MOST_CHARACTERS_SHOWN = 60
 
 class Config(BaseModel):
     """Validated settings that refuse unknown keys and hash to a stable name."""
+
+    # what messages call these settings; default: the name of the class
+    shown_as: ClassVar[str] = ""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=False)
 
@@ -37,7 +40,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise InputValueError(f"{cls.__name__}: {_explain(cls, error)}") from None
+            raise InputValueError(f"{cls.shown_as or cls.__name__}: {_explain(cls, error)}") from None
 
     def hash(self) -> str:
         """Hexadecimal SHA-256 of the settings, the same in every process."""

@@ -161,3 +161,12 @@ def test_data_set_must_declare_its_facts_and_methods():
 def test_counts_are_positive():
     with pytest.raises(InputValueError, match="units must be at least 1"):
         Counts(stimuli=1, units=0)
+
+
+def test_recordings_and_data_sets_are_shown_in_one_line():
+    from braincodec.datasets import load_dataset
+
+    data = load_dataset("simulated", n=10, repetitions=2, backbone="gabor:bank", calibration=8)
+    assert repr(data) == "<Simulated: fmri data set 'simulated', subjects 1>"
+    shown = repr(data.subject("1"))
+    assert "subject 1: responses (10 stimulus, 2 repetition" in shown and "8 train, 1 validation, 1 test" in shown

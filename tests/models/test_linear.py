@@ -211,3 +211,8 @@ def test_identity_follows_every_weight():
     assert other.identity() != one.identity()
     half = {name: tensor.bfloat16() for name, tensor in one._tensors.items()}
     assert LinearEncoder(one.config, half, one.units, one.description, tiny_backbone()).identity() != one.identity()
+
+
+def test_encoder_is_shown_in_one_line():
+    shown = repr(linear(7))
+    assert shown.startswith("<LinearEncoder ") and shown.endswith(": 7 unit>") and "\n" not in shown

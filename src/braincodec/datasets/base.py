@@ -129,6 +129,11 @@ class Recording:
             )
         self.split.check_against(ids)
 
+    def __repr__(self) -> str:
+        shape = ", ".join(f"{self.responses.sizes[dim]:,} {dim}" for dim in self.responses.dims)
+        parts = ", ".join(f"{len(self.split.ids(part)):,} {part}" for part in Split.PARTS if self.split.ids(part))
+        return f"<Recording of {self.dataset}, subject {self.subject}: responses ({shape}); split {parts or 'empty'}>"
+
     def part(self, name: str) -> tuple[StimulusSet, xr.DataArray]:
         """Stimuli and responses of the part "train", "validation" or "test", in the order of the split.
 
@@ -255,6 +260,11 @@ class Dataset(ABC):
         UnknownNameError
             When `name` is none of `subjects`.
         """
+
+    def __repr__(self) -> str:
+        subjects = self.subjects()
+        shown = ", ".join(subjects[:8]) + (", ..." if len(subjects) > 8 else "")
+        return f"<{type(self).__name__}: {self.modality} data set {self.name!r}, subjects {shown or 'none'}>"
 
     def files(self, name: str) -> list[Path]:
         """Files that one subject's recording is read from; none where it is made in memory."""

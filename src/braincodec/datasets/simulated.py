@@ -93,7 +93,7 @@ class Simulated(Dataset):
             Responses (stimulus, repetition, unit), or (stimulus, repetition, channel, time) in EEG. `units` and the
             responses carry `ncsnr` and the known `noise_ceiling` of the mean over `repetitions`.
         """
-        made = self._make(name).recording(self.n, self.repetitions, progress=False)
+        made = self._make(name).recording(self.n, self.repetitions)
         units = made.units.assign(noise_ceiling=self._ceiling(made.units))
         responses = build_responses(made.responses.values, made.responses["stimulus"].values, units)
         return Recording(self.name, str(name), made.stimuli, responses, units, made.split)

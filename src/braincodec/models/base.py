@@ -68,6 +68,13 @@ class Encoder(abc.ABC):
         self._prepared: tuple[torch.device, torch.dtype] | None = None
         self._check()
 
+    def __repr__(self) -> str:
+        about = self.description
+        roi = f", {about.roi}" if about.roi else ""
+        shape = " x ".join(f"{size:,} {dim}" for dim, size in zip(self.response_dims, self.response_shape, strict=True))
+        simulated = ", simulated" if about.simulated else ""
+        return f"<{type(self).__name__} {about.model}, subject {about.subject}{roi}: {shape}{simulated}>"
+
     # what a kind of model provides
 
     @property

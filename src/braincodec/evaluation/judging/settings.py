@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ Leakage = Literal["hash", "features", "off"]
 
 class Settings(Config):
     """Everything that changes a score besides predictions and measurements."""
+
+    shown_as: ClassVar[str] = "evaluate"
 
     part: Part = "test"
     metrics: tuple[str, ...] | None = None
