@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import scipy.io
 from braincodec.datasets import Counts
 from braincodec.datasets.digit69 import Digit69
 from braincodec.datasets.macaque_v4 import MacaqueV4
+from braincodec.simulate.layouts.things_eeg2 import write_things_eeg2
 
 from .recordings import IMAGES, NEURONS, REPETITIONS, SESSION, VOXELS, digit_variables, ragged_counts, write_zip
 
@@ -48,3 +50,15 @@ def digit_folder(tmp_path: Path) -> Path:
 def small_digits(monkeypatch: pytest.MonkeyPatch) -> type[Digit69]:
     monkeypatch.setattr(Digit69, "expected", {"1": Counts(units=VOXELS, stimuli=16)})
     return Digit69
+
+
+@pytest.fixture(scope="session")
+def raw_eeg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four raw sessions of THINGS-EEG2, with their source data; only read."""
+    return write_things_eeg2(tmp_path_factory.mktemp("raw_eeg"), version="raw", source_data=True)
+
+
+@pytest.fixture
+def eeg_copy(raw_eeg: Path, tmp_path: Path) -> Path:
+    """A copy of `raw_eeg` that may be changed."""
+    return Path(shutil.copytree(raw_eeg, tmp_path / "changed"))

@@ -18,7 +18,7 @@ from braincodec.datasets.things_eeg2.raw_files import RawRecording
 from braincodec.errors import InputValueError
 from braincodec.extras import import_optional
 
-BLOCK_BYTES = 64 * 2**20  # of epochs at the full sampling rate
+BLOCK_BYTES = 16 * 2**20  # of epochs at the full sampling rate
 
 
 @dataclass(frozen=True)

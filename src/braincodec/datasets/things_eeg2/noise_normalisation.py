@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from braincodec.errors import DamagedFileError
 
 Floats = NDArray[np.float64]
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 16 * 2**20
 SMALLEST_EIGENVALUE = 1e-12  # of the largest; below it a channel is a sum of others
 
 
