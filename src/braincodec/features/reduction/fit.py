@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.atomic import atomic_path, refuse_existing
-from braincodec.device import resolve_device
 from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.features.cache import FeatureCache
 from braincodec.features.reduction.krylov import NOISE, block_width
 from braincodec.features.reduction.passes import SIGN_COLUMNS, Passes, Sink, signs
 from braincodec.features.reduction.reduction import BIAS, METADATA, PREFIX, VARIANCE, Reduction
 from braincodec.features.reduction.standardise import Standardisation
-from braincodec.features.reduction.table import FeatureTable
+from braincodec.features.reduction.table import FeatureTable, device_with_doubles
 from braincodec.features.reduction.tensor_file import TensorFile
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def fit_reduction(
     _refuse_too_many(components, table)
     if path is not None:
         refuse_existing(Path(path), overwrite=overwrite)
-    target = resolve_device(device)
+    target = device_with_doubles(device)
     if method == "auto":
         method = choose_method(len(table.rows), table.columns, components)
     standardisation = Standardisation(table.columns, standardise, target)
@@ -208,10 +207,12 @@ def _leading(matrix: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tens
         from scipy.linalg import eigh
 
         size = len(matrix)
-        # the transpose is in Fortran's order already, and is overwritten, so that no copy is made; LAPACK's
-        # divide and conquer is quicker than its routine for a part of the vectors, and than torch's
-        found = eigh(matrix.numpy().T, lower=False, overwrite_a=True, check_finite=False, driver="evd")
-        values, vectors = (torch.from_numpy(np.ascontiguousarray(part[..., size - count :])) for part in found)
+        # the transpose is in Fortran's order already, and is overwritten, so that no copy is made
+        largest = (size - count, size - 1)
+        found = eigh(
+            matrix.numpy().T, lower=False, subset_by_index=largest, overwrite_a=True, check_finite=False, driver="evr"
+        )
+        values, vectors = (torch.from_numpy(np.ascontiguousarray(part)) for part in found)
     else:
         values, vectors = (part[..., -count:] for part in torch.linalg.eigh(matrix))
     values, vectors = values.flip(0), vectors.flip(1)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.atomic import atomic_path
-from braincodec.device import fast_matmul, resolve_device
+from braincodec.device import fast_matmul
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError
-from braincodec.features.reduction.table import FeatureTable
+from braincodec.features.reduction.table import FeatureTable, device_with_doubles
 from braincodec.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Reduction:
         table = FeatureTable(features, rows)
         if table.layers != self.layers:
             raise InputValueError(f"the reduction is for the layers {self.layers}, these are {table.layers}")
-        count, target = self._count(components), resolve_device(device)
+        count, target = self._count(components), device_with_doubles(device)
         total = torch.zeros(len(table.rows), count, dtype=torch.float64, device=target)
         with (
             progress_bar("reduce", table.columns, show=progress) as advance,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from braincodec.device import resolve_device
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.features.cache import FeatureCache
 from braincodec.stimuli.prefetch import prefetch
@@ -137,6 +138,18 @@ class FeatureTable:
         chunks = getattr(self._arrays[layer], "chunks", None)
         chunk = chunks[1] if chunks and isinstance(chunks[1], int) else 1
         return fitting // chunk * chunk or fitting
+
+
+def device_with_doubles(name: str) -> torch.device:
+    """The device meant by `name`; the CPU in place of Apple's ``mps``, which has no double precision.
+
+    Examples
+    --------
+    >>> device_with_doubles("cpu").type
+    'cpu'
+    """
+    device = resolve_device(name)
+    return resolve_device("cpu") if device.type == "mps" else device
 
 
 def _stored(array: Any, rows: np.ndarray, begin: int, end: int) -> torch.Tensor:
