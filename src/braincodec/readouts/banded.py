@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from braincodec.readouts.results import predict, warn_about_units
 from braincodec.readouts.spaces import BandedFold, Bands, check_spaces, make_bands, make_fold
 from braincodec.readouts.targets import Responses, Sink, Targets, check_sink, open_targets
 from braincodec.readouts.torch_dtype import readout_dtype
+from braincodec.readouts.workers import Workers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -184,9 +186,10 @@ def banded_ridge_cv(
     number = readout_dtype(dtype, place)
     weights = np.empty((sum(sizes), targets.units), np.dtype(dtype)) if weights_out is None else weights_out
     keep_freed_memory()
-    with torch.inference_mode(), fast_matmul(place):
+    with torch.inference_mode(), fast_matmul(place), Workers(place) as workers:
         bands = make_bands(arrays, centre=fit_intercept, device=place, dtype=number)
-        search = _Search(bands, [make_fold(bands, split) for split in splits], weighed, grid, targets, weights)
+        parts = [make_fold(bands, split) for split in splits]
+        search = _Search(bands, parts, weighed, grid, targets, weights, workers)
         blocks = list(search.blocks())
         with progress_bar("banded ridge", len(blocks) * len(weighed), show=progress) as advance:
             for block in blocks:
@@ -224,10 +227,17 @@ class _Search:
     """The random search, a block of units at a time."""
 
     def __init__(
-        self, bands: Bands, folds: list[BandedFold], draws: Doubles, alphas: Doubles, targets: Targets, weights: Any
+        self,
+        bands: Bands,
+        folds: list[BandedFold],
+        draws: Doubles,
+        alphas: Doubles,
+        targets: Targets,
+        weights: Any,
+        workers: Workers,
     ) -> None:
         self.bands, self.folds, self.draws, self.alphas = bands, folds, draws, alphas
-        self.targets, self.weights = targets, weights
+        self.targets, self.weights, self.workers = targets, weights, workers
         self.scores = np.full((len(draws), targets.units), np.nan, np.float32)
         self.alpha, self.intercept, self.score = np.full((3, targets.units), np.nan)
         self.draw = np.full(targets.units, -1)
@@ -250,20 +260,21 @@ class _Search:
         centred = np.where(still, 0, values - mean) if self.bands.centre else values
         responses = torch.as_tensor(centred).to(like.dtype).to(like.device)
         parts = [fold_targets(self.bands, fold, responses) for fold in self.folds]
+
+        def run(task: tuple[int, int]) -> Doubles:
+            number, fold = task
+            return draw_losses(self.bands, self.folds[fold], parts[fold], self.draws[number], self.alphas)
+
         best, draw, alpha = np.full(len(mean), -np.inf), np.zeros(len(mean), np.int64), np.ones(len(mean))
-        for number, weights in enumerate(self.draws):
-            losses = [
-                draw_losses(self.bands, fold, part, weights, self.alphas)
-                for fold, part in zip(self.folds, parts, strict=True)
-            ]
-            scores = -np.mean(losses, axis=0)  # (alphas, units)
+        losses = self.workers.map(run, itertools.product(range(len(self.draws)), range(len(self.folds))))
+        for number in range(len(self.draws)):
+            scores = -np.mean(list(itertools.islice(losses, len(self.folds))), axis=0)  # (alphas, units)
             at = best_alphas(scores, self.alphas)
             found = np.take_along_axis(scores, at[None], axis=0)[0]
             self.scores[number, block] = np.where(gone, np.nan, found)
             better = found > best
             best[better], draw[better], alpha[better] = found[better], number, self.alphas[at[better]]
             advance(1)
-        del parts
         self._fit(block, responses, draw, alpha, mean, gone)
         self.missing[block], self.constant[block] = gone, still & ~gone
         self.draw[block] = np.where(gone, -1, draw)
@@ -274,11 +285,14 @@ class _Search:
     ) -> None:
         means = np.concatenate([one.mean for one in self.bands.axes])
         found = np.empty((len(means), len(mean)), self.weights.dtype)
-        for number in np.unique(draw):
+
+        def run(number: int) -> None:
             columns = np.flatnonzero(draw == number)
             chosen = responses[:, torch.as_tensor(columns, device=responses.device)]
             parts = draw_weights(self.bands, chosen, self.draws[number], alpha[columns])
             found[:, columns] = torch.cat(parts, dim=1).T.cpu().numpy()
+
+        list(self.workers.map(run, np.unique(draw)))
         found[:, gone] = np.nan
         self.weights[:, block] = found
         self.intercept[block] = np.where(gone, np.nan, mean - means @ found)

@@ -15,11 +15,12 @@ from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
 from braincodec.readouts.folds import Fold, make_folds
 from braincodec.readouts.principal import Form
-from braincodec.readouts.problem import best_alphas, prepare, refit, score, tiles
+from braincodec.readouts.problem import Piece, Tile, best_alphas, make_tile, pieces, prepare, refit, score
 from braincodec.readouts.results import predict, warn_about_units
 from braincodec.readouts.spaces import check_spaces
 from braincodec.readouts.targets import Responses, Targets, open_targets
 from braincodec.readouts.torch_dtype import readout_dtype
+from braincodec.readouts.workers import Workers
 
 Doubles = NDArray[np.float64]
 
@@ -132,16 +133,18 @@ def best_space_cv(
     targets = open_targets(responses, stimuli, units)
     splits = make_folds(stimuli, folds, groups=groups, shuffle=shuffle, seed=seed, least=1 + bool(fit_intercept))
     place = resolve_device(device)
+    workers = Workers(place)
     options: dict[str, Any] = {
         "centre": fit_intercept,
         "form": form,
         "device": place,
         "dtype": readout_dtype(dtype, place),
+        "workers": workers,
     }
     choice = _Choice(tuple(arrays), targets.units)
     keep_freed_memory()
     bar = progress_bar("best space", 2 * len(arrays) * targets.units, show=progress)
-    with torch.inference_mode(), fast_matmul(place), bar as advance:
+    with torch.inference_mode(), fast_matmul(place), workers, bar as advance:
         for number, (name, values) in enumerate(arrays.items()):
             choice.search(number, values, splits, alphas, targets, options | {"what": f"features {name!r}"}, advance)
         choice.settle()
@@ -175,8 +178,12 @@ class _Choice:
     ) -> None:
         """Score one space for all units."""
         problem = prepare(values, splits, alphas, **options)
-        for tile in tiles(problem, targets):
-            found = score(problem, tile)
+
+        def run(piece: Piece) -> tuple[Tile, Doubles]:
+            tile = make_tile(problem, piece)
+            return tile, score(problem, tile)
+
+        for tile, found in options["workers"].map(run, pieces(problem, targets)):
             at = best_alphas(found, problem.alphas)
             best = np.take_along_axis(found, at[None], axis=0)[0]
             self.scores[number, tile.units] = np.where(tile.missing, np.nan, best)
@@ -206,13 +213,18 @@ class _Choice:
         if chosen.any():
             problem = prepare(values, splits, alphas, **options)
             place = np.cumsum(chosen) - 1
-            for tile in tiles(problem, targets):
-                here = chosen[tile.units]
+
+            def run(piece: Piece) -> slice:
+                here = chosen[piece.units]
                 if here.any():
-                    found, intercept = refit(problem, tile, np.where(here, self.alphas[number, tile.units], 1.0))
-                    weights[:, place[tile.units][here]] = found[here].T
-                    self.intercept[np.arange(tile.units.start, tile.units.stop)[here]] = intercept[here]
-                advance(len(here))
+                    alphas_here = np.where(here, self.alphas[number, piece.units], 1.0)
+                    found, intercept = refit(problem, make_tile(problem, piece), alphas_here)
+                    weights[:, place[piece.units][here]] = found[here].T
+                    self.intercept[np.arange(piece.units.start, piece.units.stop)[here]] = intercept[here]
+                return piece.units
+
+            for units in options["workers"].map(run, pieces(problem, targets)):
+                advance(units.stop - units.start)
         else:
             advance(targets.units)
         self.weights[self.names[number]] = weights

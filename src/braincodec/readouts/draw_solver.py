@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from braincodec.readouts.fold_solver import FoldSolver, double, make_solver, some_direction
+from braincodec.readouts.fold_solver import FoldSolver, make_solver, precise, some_direction
 from braincodec.readouts.principal import eigenvectors, precise_device
 from braincodec.readouts.spaces import BandedFold, Bands
 
@@ -45,9 +45,9 @@ def fold_targets(bands: Bands, part: BandedFold, responses: torch.Tensor) -> Fol
     held_out = outside.T.contiguous()  # (units, validation stimuli)
     rest = np.zeros(len(held_out))
     if part.basis is not None:
-        squares = double((held_out**2).sum(1))
+        squares = precise((held_out**2).sum(1)).numpy()
         held_out = held_out @ part.basis
-        rest = np.maximum(0, squares - double((held_out**2).sum(1)))
+        rest = np.maximum(0, squares - precise((held_out**2).sum(1)).numpy())
     if bands.kernels is not None:
         return FoldTargets(inside.T.contiguous(), held_out, rest)
     mean_coordinates = part.mean.to(responses.dtype).to(responses.device)
@@ -89,7 +89,7 @@ def _residual_sums(operator: torch.Tensor, targets: FoldTargets) -> Doubles:
     for begin in range(0, len(like), TILE):
         cut = slice(begin, begin + TILE)
         residual = torch.addmm(targets.held_out[cut], like[cut], matrix, alpha=-1)
-        sums[cut] = double(torch.linalg.vector_norm(residual, dim=1)) ** 2
+        sums[cut] = precise(torch.linalg.vector_norm(residual, dim=1)).numpy() ** 2
     return sums
 
 
@@ -120,14 +120,14 @@ def draw_weights(bands: Bands, responses: torch.Tensor, draw: Doubles, alpha: Do
     -------
     list of Tensor, each of shape (units, features of a space)
     """
-    precise = precise_device(responses.device)
+    place = precise_device(responses.device)
     if bands.scatter is not None:
         scale = bands.scale(draw)
-        moments = (bands.coordinates.T @ responses).to(precise).double() * scale[:, None]
+        moments = (bands.coordinates.T @ responses).to(place).double() * scale[:, None]
         found = solve(bands.scatter * torch.outer(scale, scale), moments, alpha) * scale[:, None]  # (components, units)
         found = found.to(responses.dtype).to(responses.device)
     else:
-        dual = solve(bands.kernel(draw), responses.to(precise).double(), alpha)
+        dual = solve(bands.kernel(draw), responses.to(place).double(), alpha)
         weights = torch.as_tensor(draw, device=responses.device)[bands.space].to(responses.dtype)
         dual = dual.to(responses.dtype).to(responses.device)
         found = (bands.coordinates.T @ dual) * weights[:, None]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from braincodec.readouts.alphas import TOLERANCE, Doubles, skeleton
 from braincodec.readouts.folds import Fold
@@ -92,14 +90,15 @@ class FoldSolver:
         rotated = both[:units]
         filtered = rotated[:, None] * self.filters  # (units, chosen, kept)
         predicted = self._through_root(filtered.view(-1, kept)).view(units, len(self.filters), -1)
-        products = double(torch.bmm(predicted, predicted.transpose(1, 2))).reshape(units, -1)
-        pairs = np.einsum("ak,al->kla", self.coefficients, self.coefficients).reshape(products.shape[1], -1)
+        products = precise(torch.bmm(predicted, predicted.transpose(1, 2))).view(units, -1)
+        few = torch.as_tensor(self.coefficients)
+        pairs = torch.einsum("ak,al->kla", few, few).reshape(products.shape[1], -1)
         quadratic = products @ pairs  # (units, alphas)
         if self.direct:
-            linear = double(torch.bmm(predicted, held_out[:, :, None])[:, :, 0]) @ self.coefficients.T
+            linear = precise(torch.bmm(predicted, held_out[:, :, None])[:, :, 0]) @ few.T
         else:
-            linear = double((rotated * both[units:]) @ self.all_filters)
-        return (double(squares)[:, None] - 2 * linear + quadratic) / self.validation_stimuli
+            linear = precise((rotated * both[units:]) @ self.all_filters)
+        return ((precise(squares)[:, None] - 2 * linear + quadratic) / self.validation_stimuli).numpy()
 
     def _through_root(self, filtered: torch.Tensor) -> torch.Tensor:
         if not self.triangular:
@@ -114,9 +113,9 @@ class FoldSolver:
         return found
 
 
-def double(values: torch.Tensor) -> NDArray[np.float64]:
+def precise(values: torch.Tensor) -> torch.Tensor:
     """To the processor's float64; some GPUs have none."""
-    return values.cpu().double().numpy()
+    return values.cpu().double()
 
 
 def solve_fold(
@@ -134,11 +133,11 @@ def solve_fold(
     scatter : Tensor of float64, shape (components, components), optional
         ``coordinates.T @ coordinates`` over all stimuli, when there is: spares most of the work.
     """
-    precise = precise_device(coordinates.device)
+    place = precise_device(coordinates.device)
     train = torch.as_tensor(fold.train, device=coordinates.device)
-    validation = coordinates[torch.as_tensor(fold.validation, device=coordinates.device)].to(precise).double()
+    validation = coordinates[torch.as_tensor(fold.validation, device=coordinates.device)].to(place).double()
     validation_sum = validation.sum(0)
-    mean = coordinates[train].to(precise).double().mean(0) if centre else torch.zeros_like(validation_sum)
+    mean = coordinates[train].to(place).double().mean(0) if centre else torch.zeros_like(validation_sum)
     values, rotation = some_direction(*_training_eigenvectors(coordinates, fold, mean, validation, scatter))
     held_out = validation - mean
     if len(validation) < len(values):

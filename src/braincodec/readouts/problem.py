@@ -16,11 +16,12 @@ from braincodec.readouts.fold_solver import FoldSolver, solve_fold
 from braincodec.readouts.folds import Cells, Fold, cells_of
 from braincodec.readouts.principal import Form, PrincipalAxes, precise_device, principal_axes
 from braincodec.readouts.targets import Targets
+from braincodec.readouts.workers import Workers
 
-# temporary arrays of a tile stay in the processor's last cache; a GPU wants long ones
-CPU_TILE_BYTES = 16 * 2**20
+# temporary arrays of a tile stay in the cache of the core that works on it; a GPU wants long ones
+CPU_TILE_BYTES = 32 * 2**20
 GPU_TILE_SHARE = 0.2
-LEAST_TILE, MOST_TILE_CPU, MOST_TILE_GPU = 16, 512, 16384
+LEAST_TILE, MOST_TILE_CPU, MOST_TILE_GPU = 16, 1024, 16384
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,7 @@ def prepare(
     form: Form,
     device: torch.device,
     dtype: torch.dtype,
+    workers: Workers,
     what: str = "features",
 ) -> RidgeProblem:
     """Turn features into principal axes and solve each fold there.
@@ -82,6 +84,8 @@ def prepare(
     form : {"auto", "primal", "kernel"}
     device, dtype
         To compute units with.
+    workers : Workers
+        Folds are solved side by side.
     what : str
         What the features are called in messages.
     """
@@ -97,7 +101,11 @@ def prepare(
         for cell in rows:
             part = axes.coordinates[cell].to(scatter.device).double()
             scatter.addmm_(part.T, part)
-    solvers = [solve_fold(axes.coordinates, fold, grid, centre=centre, scatter=scatter) for fold in folds]
+
+    def solve(fold: Fold) -> FoldSolver:
+        return solve_fold(axes.coordinates, fold, grid, centre=centre, scatter=scatter)
+
+    solvers = list(workers.map(solve, folds))
     return RidgeProblem(axes, [axes.coordinates[cell] for cell in rows], cells, rows, solvers, grid, centre)
 
 
@@ -131,7 +139,24 @@ class Tile:
     moments: torch.Tensor
 
 
-def tiles(problem: RidgeProblem, targets: Targets) -> Iterator[Tile]:
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Responses of a tile of units, as they were read.
+
+    Parameters
+    ----------
+    units : slice
+        Of all units.
+    values : array, shape (stimuli, units)
+    missing : array of bool, shape (units,)
+    """
+
+    units: slice
+    values: NDArray[Any]
+    missing: NDArray[np.bool_]
+
+
+def pieces(problem: RidgeProblem, targets: Targets) -> Iterator[Piece]:
     """Read targets block by block and give them tile by tile."""
     size = problem.tile
     for block in targets.blocks(size):
@@ -139,10 +164,12 @@ def tiles(problem: RidgeProblem, targets: Targets) -> Iterator[Tile]:
         for begin in range(0, values.shape[1], size):
             cut = slice(begin, min(values.shape[1], begin + size))
             units = slice(block.start + cut.start, block.start + cut.stop)
-            yield _make_tile(problem, units, values[:, cut], missing[cut])
+            yield Piece(units, values[:, cut], missing[cut])
 
 
-def _make_tile(problem: RidgeProblem, units: slice, values: NDArray[Any], missing: NDArray[np.bool_]) -> Tile:
+def make_tile(problem: RidgeProblem, piece: Piece) -> Tile:
+    """Centre responses and multiply them with coordinates."""
+    values, missing = piece.values, piece.missing
     coordinates = problem.axes.coordinates
     # contiguous copies: the rows of a tile lie far apart
     values = np.where(missing, 0, values) if missing.any() else np.ascontiguousarray(values)
@@ -157,7 +184,7 @@ def _make_tile(problem: RidgeProblem, units: slice, values: NDArray[Any], missin
     responses = torch.as_tensor(centred).to(coordinates.dtype).to(coordinates.device)
     parts = [responses[rows].T @ part for rows, part in zip(problem.cell_rows, problem.cell_coordinates, strict=True)]
     total = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
-    return Tile(units, missing, constant & ~missing, mean, variance, responses, parts, total)
+    return Tile(piece.units, missing, constant & ~missing, mean, variance, responses, parts, total)
 
 
 def score(problem: RidgeProblem, tile: Tile) -> Doubles:
@@ -217,9 +244,12 @@ def refit(problem: RidgeProblem, tile: Tile, alphas: Doubles) -> tuple[NDArray[A
     values = problem.axes.eigenvalues
     strengths = torch.as_tensor(np.where(tile.missing, 1.0, alphas), device=values.device)
     shrunk = (1 / (values + strengths[:, None])).to(tile.moments.dtype).to(tile.moments.device)
-    weights = problem.axes.weights(tile.moments * shrunk).cpu().numpy()
+    found = problem.axes.weights(tile.moments * shrunk).cpu()
+    # in torch, whose threads are this worker's
+    through_mean = (found.double() @ torch.as_tensor(problem.axes.mean)).numpy()
+    weights = found.numpy()
     weights[tile.missing] = np.nan
-    intercept = tile.mean - weights @ problem.axes.mean if problem.centre else np.where(tile.missing, np.nan, 0.0)
+    intercept = np.where(tile.missing, np.nan, tile.mean - through_mean)
     return weights, intercept
 
 

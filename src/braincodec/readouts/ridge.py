@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from braincodec.device import fast_matmul, keep_freed_memory, resolve_device
 from braincodec.progress import progress_bar
 from braincodec.readouts.folds import make_folds
 from braincodec.readouts.principal import Form
-from braincodec.readouts.problem import RidgeProblem, Tile, best_alphas, prepare, refit, score, tiles
+from braincodec.readouts.problem import Piece, RidgeProblem, Tile, best_alphas, make_tile, pieces, prepare, refit, score
 from braincodec.readouts.results import RidgeFit, edge_remark, warn_about_units
 from braincodec.readouts.targets import Responses, Sink, Targets, as_features, check_sink, open_targets
 from braincodec.readouts.torch_dtype import readout_dtype
+from braincodec.readouts.workers import Workers
 
 
 def ridge_cv(
@@ -100,20 +102,17 @@ def ridge_cv(
     place = resolve_device(device)
     number = readout_dtype(dtype, place)
     keep_freed_memory()
-    with torch.inference_mode(), fast_matmul(place):
-        problem = prepare(array, splits, alphas, centre=fit_intercept, form=form, device=place, dtype=number)
+    bar = progress_bar("ridge", targets.units * (2 if one_alpha else 1), show=progress)
+    with torch.inference_mode(), fast_matmul(place), Workers(place) as workers, bar as advance:
+        problem = prepare(
+            array, splits, alphas, centre=fit_intercept, form=form, device=place, dtype=number, workers=workers
+        )
         result = _Result(problem, targets, array.shape[1], weights_out)
-        with progress_bar("ridge", targets.units * (2 if one_alpha else 1), show=progress) as advance:
-            for tile in tiles(problem, targets):
-                result.add_scores(tile)
-                if not one_alpha:
-                    result.add_weights(tile)
-                advance(tile.units.stop - tile.units.start)
-            if one_alpha:
-                result.share_alpha()
-                for tile in tiles(problem, targets):
-                    result.add_weights(tile)
-                    advance(tile.units.stop - tile.units.start)
+        passes = [result.search, result.refit] if one_alpha else [result.search_and_refit]
+        for run in passes:
+            for piece in workers.map(run, pieces(problem, targets)):
+                advance(piece.stop - piece.start)
+            result.share_alpha(one_alpha)
     fit = result.fit()
     warn_about_units(fit.missing, fit.constant, edge_remark(fit))
     return fit
@@ -124,6 +123,7 @@ class _Result:
 
     def __init__(self, problem: RidgeProblem, targets: Targets, features: int, sink: Sink | None) -> None:
         self.problem = problem
+        self._writing = threading.Lock()
         single = problem.axes.coordinates.dtype == torch.float32
         self.weights: Any = sink
         if sink is None:
@@ -132,7 +132,22 @@ class _Result:
         self.alpha, self.intercept, self.variance = np.full((3, targets.units), np.nan)
         self.missing, self.constant = np.zeros((2, targets.units), bool)
 
-    def add_scores(self, tile: Tile) -> None:
+    # each worker writes to units of its own
+    def search(self, piece: Piece) -> slice:
+        """Score a tile and note each unit's best strength."""
+        return self._add_scores(make_tile(self.problem, piece))
+
+    def refit(self, piece: Piece) -> slice:
+        """Weights of a tile whose strengths are known."""
+        return self._add_weights(make_tile(self.problem, piece))
+
+    def search_and_refit(self, piece: Piece) -> slice:
+        """Both, reading once."""
+        tile = make_tile(self.problem, piece)
+        self._add_scores(tile)
+        return self._add_weights(tile)
+
+    def _add_scores(self, tile: Tile) -> slice:
         found = score(self.problem, tile)
         found[:, tile.missing] = np.nan
         self.scores[:, tile.units] = found
@@ -140,15 +155,19 @@ class _Result:
         self.variance[tile.units] = np.where(tile.missing, np.nan, tile.variance)
         best = self.problem.alphas[best_alphas(found, self.problem.alphas)]
         self.alpha[tile.units] = np.where(tile.missing, np.nan, best)
+        return tile.units
 
-    def add_weights(self, tile: Tile) -> None:
+    def _add_weights(self, tile: Tile) -> slice:
         weights, intercept = refit(self.problem, tile, self.alpha[tile.units])
-        self.weights[:, tile.units] = weights.T
+        with self._writing:  # files and stores need not bear two writers
+            self.weights[:, tile.units] = weights.T
         self.intercept[tile.units] = intercept
+        return tile.units
 
-    def share_alpha(self) -> None:
+    def share_alpha(self, wanted: bool) -> None:
+        """Give all units the strength of the best mean score."""
         valid = ~self.missing
-        if valid.any():
+        if wanted and valid.any():
             mean = self.scores[:, valid].mean(axis=1, keepdims=True)
             self.alpha[valid] = self.problem.alphas[best_alphas(mean, self.problem.alphas)]
 
