@@ -35,11 +35,14 @@ install: $(VENV)/.installed-dev
 demo: $(VENV)/.installed-demo
 	$(BIN)/braincodec demo --output $(OUTPUT)
 
+# a worker a core, each with one thread: workers with several wait for each other
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST) -n auto --dist worksteal
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
