@@ -85,7 +85,7 @@ def test_blocks_of_units_change_nothing(monkeypatch):
     responses[:, 3] = 1.0
     with pytest.warns(ReadoutWarning, match="1 of 30 units are NaN .* 1 of 30 units do not vary"):
         whole = banded_ridge_cv(spaces, responses, draws=8)
-    monkeypatch.setattr(banded_module, "BLOCK_BYTES", 8 * 3000)
+    monkeypatch.setattr(banded_module, "BLOCK_BYTES", 9 * 3300)
     asked = []
 
     def read(units):

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Doubles = NDArray[np.float64]
-BLOCK_BYTES = 512 * 2**20
+# of moments and responses of the units that are searched at once: each block factorises all draws anew
+BLOCK_BYTES = 2**30
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,8 @@ class BandedRidgeFit:
 
     def predict(self, features: Mapping[str, ArrayLike]) -> NDArray[Any]:
         """Responses to features of all spaces, each (stimuli, features); shape (stimuli, units)."""
-        return self.partial_predictions(features).sum(axis=0) + self.intercept.astype(self.weights.dtype)
+        parts = self.partial_predictions(features)
+        return parts.sum(axis=0) + self.intercept.astype(parts.dtype)
 
     def partial_predictions(self, features: Mapping[str, ArrayLike]) -> NDArray[Any]:
         """What each space adds to the prediction, shape (spaces, stimuli, units); the intercept is in none.
@@ -246,8 +248,10 @@ class _Search:
     def blocks(self) -> list[slice]:
         """Slices of units whose moments of all folds fit into memory."""
         stimuli, components = self.bands.coordinates.shape
-        each = 8 * (len(self.folds) * min(stimuli, components) + 3 * stimuli)
-        size = max(1, BLOCK_BYTES // each)
+        # moments of every fold and two copies of the responses in float32, and twice the responses in float64 meanwhile
+        each = 4 * (len(self.folds) * min(stimuli, components) + 2 * stimuli) + 16 * stimuli
+        count = -(-self.targets.units // max(1, BLOCK_BYTES // each))
+        size = -(-self.targets.units // count)
         return [slice(a, min(self.targets.units, a + size)) for a in range(0, self.targets.units, size)]
 
     def run(self, block: slice, advance: Any) -> None:
@@ -284,7 +288,7 @@ class _Search:
         self, block: slice, responses: torch.Tensor, draw: NDArray[Any], alpha: Doubles, mean: Doubles, gone: Any
     ) -> None:
         means = np.concatenate([one.mean for one in self.bands.axes])
-        found = np.empty((len(means), len(mean)), self.weights.dtype)
+        found = np.empty((len(means), len(mean)), np.float32 if responses.dtype == torch.float32 else np.float64)
 
         def run(number: int) -> None:
             columns = np.flatnonzero(draw == number)

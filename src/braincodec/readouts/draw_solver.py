@@ -128,7 +128,7 @@ def draw_weights(bands: Bands, responses: torch.Tensor, draw: Doubles, alpha: Do
         found = found.to(responses.dtype).to(responses.device)
     else:
         dual = solve(bands.kernel(draw), responses.to(place).double(), alpha)
-        weights = torch.as_tensor(draw, device=responses.device)[bands.space].to(responses.dtype)
+        weights = torch.as_tensor(draw).to(responses.dtype).to(responses.device)[bands.space]
         dual = dual.to(responses.dtype).to(responses.device)
         found = (bands.coordinates.T @ dual) * weights[:, None]
     return [one.weights(found[bands.space == number].T) for number, one in enumerate(bands.axes)]
