@@ -20,6 +20,7 @@ EXTRA_OF_PACKAGE = {
     "nibabel": "neuro",
     "nilearn": "neuro",
     "mne": "neuro",
+    "plotly": "neuro",
     "matplotlib": "viz",
     "skimage": "demo",
     "s3fs": "remote",

@@ -155,6 +155,7 @@ def _page(
     maps: dict[HemisphereName, NDArray[np.float64]], hemisphere: str, limits: tuple[float, float], title: str
 ) -> str:
     import_optional("nilearn", "an interactive cortex")
+    import_optional("plotly", "an interactive cortex")
     # without it nilearn's module has no views, and does not say so
     import_optional("matplotlib", "an interactive cortex")
     plotting = import_optional("nilearn.plotting", "an interactive cortex")
