@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 VERTICES, TEST, TRAINING = 327_684, 300, 20
 
 SCRIPT = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,9 @@ else:
     options = {"metrics": ["correlation", "r2_determination"], "leakage": "off"}
     scores = evaluate(predicted, recording, draws=200, permutations=20, **options)
     row = scores.table.iloc[0]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # of this process alone: getrusage remembers the size of the parent that started it
+    status = Path("/proc/self/status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     print(json.dumps({"peak": peak * 1024, "value": row.value, "low": row.low, "high": row.high}))
 """
 
@@ -54,6 +57,8 @@ else:
 @pytest.mark.slow
 def test_whole_cortex_is_scored_in_less_than_a_gigabyte(tmp_path):
     """Predictions and responses are 0.8 GB, replicates of both scores 0.5 GB more."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("a process's own peak memory is read from /proc, which this system lacks")
 
     def run(step):
         arguments = [str(tmp_path), step, *map(str, (VERTICES, TEST, TRAINING))]
