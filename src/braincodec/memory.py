@@ -1,10 +1,13 @@
-"""How much memory is left, on the machine and under the limits that a container or a job scheduler sets."""
+"""How much memory is left under the limits of machine, container and job, and how to stay within it."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+
+# a temporary array of this size costs little memory, and work on it is long beside what starting it takes
+TILE_BYTES = 32 * 2**20
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")
@@ -56,3 +59,24 @@ def _droppable(folder: Path, name: str) -> int:
         fields = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
         return int(fields.get(name, 0))
     return 0
+
+
+def tiles(count: int, bytes_each: int, tile_bytes: int = TILE_BYTES) -> Iterator[slice]:
+    """Cut `count` items (units, rows) into slices, so that a temporary array over one slice stays small.
+
+    Parameters
+    ----------
+    count : int
+    bytes_each : int
+        What one item takes in the largest temporary array.
+    tile_bytes : int
+        What a tile may take; one item always fits.
+
+    Examples
+    --------
+    >>> list(tiles(5, bytes_each=8, tile_bytes=16))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, tile_bytes // max(1, bytes_each))
+    for begin in range(0, count, step):
+        yield slice(begin, min(count, begin + step))

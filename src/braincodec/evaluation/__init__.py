@@ -203,7 +203,6 @@ if TYPE_CHECKING:  # the same for readers and type checkers
         save_splits,
         split_diagnostics,
     )
-    from braincodec.evaluation.splits.perceptual_hash import difference_hash, hamming_distances, perceptual_hash
     from braincodec.evaluation.statistics import (
         PairedComparison,
         PermutationTest,
@@ -219,6 +218,7 @@ if TYPE_CHECKING:  # the same for readers and type checkers
         permutation_correlations,
         permutation_p_value,
     )
+    from braincodec.stimuli.copies.perceptual_hash import difference_hash, hamming_distances, perceptual_hash
 
 __all__ = ["METRICS", "Definition", "Metric", "UndefinedScoreWarning", "register_metric", *_MODULE_OF_NAME]
 

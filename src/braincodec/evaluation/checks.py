@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.definition import UndefinedScoreWarning
+from braincodec.memory import TILE_BYTES as TILE_BYTES
+from braincodec.memory import tiles as tiles
 
 Floats = NDArray[Any]  # float32 or float64
 STIMULI_AND_UNITS = ("stimuli", "units")
-# a temporary array of this size costs little memory, and work on it is long beside what starting it takes
-TILE_BYTES = 32 * 2**20
 
 
 def as_floats(name: str, values: ArrayLike, dims: Sequence[str] = STIMULI_AND_UNITS) -> Floats:
@@ -175,24 +175,3 @@ def warn_undefined(
     if count:
         text = f"{what} is NaN for {count} of {undefined.size} {of}: {reason}"
         warnings.warn(text, UndefinedScoreWarning, stacklevel=stacklevel)
-
-
-def tiles(count: int, bytes_each: int, tile_bytes: int = TILE_BYTES) -> Iterator[slice]:
-    """Cut `count` items (units, rows) into slices, so that a temporary array over one slice stays small.
-
-    Parameters
-    ----------
-    count : int
-    bytes_each : int
-        What one item takes in the largest temporary array.
-    tile_bytes : int
-        What a tile may take; one item always fits.
-
-    Examples
-    --------
-    >>> list(tiles(5, bytes_each=8, tile_bytes=16))
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
-    """
-    step = max(1, tile_bytes // max(1, bytes_each))
-    for begin in range(0, count, step):
-        yield slice(begin, min(count, begin + step))

@@ -14,10 +14,10 @@ from braincodec.datasets import Recording, Split
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.splits.embedding import directions, image_features
 from braincodec.evaluation.splits.leakage import check_leakage, similarity_threshold
-from braincodec.evaluation.splits.matching import KINDS, Side, find_pairs
-from braincodec.evaluation.splits.perceptual_hash import Fingerprints
 from braincodec.responses import build_responses, build_units
 from braincodec.stimuli import StimulusSet
+from braincodec.stimuli.copies.matching import KINDS, Side, find_pairs
+from braincodec.stimuli.copies.perceptual_hash import Fingerprints
 
 
 def halves(images, changed):

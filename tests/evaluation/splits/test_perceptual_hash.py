@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 from scipy.fft import dctn
 
 from braincodec.errors import InputTypeError, InputValueError
-from braincodec.evaluation.splits.matching import DIFFERENCE_BITS, FREQUENCY_BITS
-from braincodec.evaluation.splits.perceptual_hash import (
+from braincodec.stimuli.copies.matching import DIFFERENCE_BITS, FREQUENCY_BITS
+from braincodec.stimuli.copies.perceptual_hash import (
     averaging,
     difference_hash,
     digests,

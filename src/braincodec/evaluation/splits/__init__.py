@@ -11,8 +11,8 @@ from braincodec.evaluation.splits.generalisation import (
 )
 from braincodec.evaluation.splits.leakage import check_leakage
 from braincodec.evaluation.splits.leakage_check import LeakageCheck
-from braincodec.evaluation.splits.perceptual_hash import difference_hash, hamming_distances, perceptual_hash
 from braincodec.evaluation.splits.storage import Splits, load_splits, save_splits
+from braincodec.stimuli.copies.perceptual_hash import difference_hash, hamming_distances, perceptual_hash
 
 __all__ = [
     "LeakageCheck",

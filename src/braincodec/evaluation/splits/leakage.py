@@ -22,11 +22,11 @@ from braincodec.evaluation.splits.embedding import (
     names_a_backbone,
     open_extractor,
 )
-from braincodec.evaluation.splits.flat import compare_flat
 from braincodec.evaluation.splits.leakage_check import LeakageCheck
-from braincodec.evaluation.splits.matching import DIFFERENCE_BITS, FREQUENCY_BITS, KINDS, Found, Side, find_pairs
-from braincodec.evaluation.splits.perceptual_hash import Fingerprints, fingerprints
 from braincodec.progress import progress_bar
+from braincodec.stimuli.copies.flat import compare_flat
+from braincodec.stimuli.copies.matching import DIFFERENCE_BITS, FREQUENCY_BITS, KINDS, Found, Side, find_pairs
+from braincodec.stimuli.copies.perceptual_hash import Fingerprints, fingerprints
 
 if TYPE_CHECKING:
     from braincodec.features import FeatureExtractor

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.evaluation.splits.matching import (
+from braincodec.stimuli.copies.matching import (
     LOW_CONTRAST,
     THUMBNAIL_CORRELATION,
     Side,
     Thumbnails,
 )
-from braincodec.evaluation.splits.perceptual_hash import LUMINANCE, Fingerprints, averaging
+from braincodec.stimuli.copies.perceptual_hash import LUMINANCE, Fingerprints, averaging
 
 if TYPE_CHECKING:
     from braincodec.stimuli import StimulusSet

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.evaluation.checks import tiles
-from braincodec.evaluation.splits.perceptual_hash import LUMINANCE, THUMBNAIL_SIDE, Fingerprints, hamming_distances
+from braincodec.memory import tiles
+from braincodec.stimuli.copies.perceptual_hash import LUMINANCE, THUMBNAIL_SIDE, Fingerprints, hamming_distances
 
 # in this order of strength; a pair counts under the first that fits
 KINDS = ("same stimulus", "identical", "near-identical", "mirrored", "similar features")
