@@ -91,7 +91,7 @@ def test_region_that_this_subject_lacks_is_named(encode, pictures, tmp_path):
     ("option", "value", "words"),
     [
         ("--subject", "9", "available: 1, 2"),
-        ("--subject", "one", "--subject takes numbers"),
+        ("--subject", "2-1", "--subject takes numbers"),
         ("--device", "tpu", "unknown device 'tpu'"),
         ("--dtype", "float8", "unknown dtype 'float8'"),
         ("--batch-size", "0", "batch_size must be"),

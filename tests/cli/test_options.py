@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from braincodec.cli.options import parse_batch_size, parse_names, parse_pair, parse_rows, parse_subjects
 from braincodec.cli.output import plain, ranges, say_json, shown
 from braincodec.errors import BraincodecError
+from braincodec.subjects import subject_folder
 
 numbers = st.lists(st.integers(1, 40), min_size=1, max_size=12, unique=True)
 
@@ -26,7 +27,7 @@ def test_any_text_gives_subjects_or_an_error_in_words(text):
     except BraincodecError as error:
         assert "--subject" in str(error)
     else:
-        assert found == "all" or all(isinstance(number, int) for number in found)
+        assert found == "all" or all(subject_folder(subject) for subject in found)
 
 
 @given(st.integers(1, 50), st.integers(-60, 60), st.integers(-60, 60))
@@ -46,7 +47,7 @@ def test_any_text_gives_rows_inside_or_an_error_in_words(text, count):
         assert np.arange(count)[rows].size <= max(count, len(text))
 
 
-@pytest.mark.parametrize("text", ["1-x", "one", "", "2-1", "1,,2", "9999999999-99999999999999"])
+@pytest.mark.parametrize("text", ["a\nb", "", "2-1", "1,,2", "1,all", "9999999999-99999999999999"])
 def test_bad_subjects_are_refused(text):
     with pytest.raises(BraincodecError, match="--subject"):
         parse_subjects(text)
@@ -75,3 +76,7 @@ def test_json_has_no_nan_and_no_foreign_types(capsys):
                                                '"4":', "null", "}"]  # fmt: skip
     assert plain((1, "x")) == [1, "x"]
     assert shown(float("nan")) == ""
+
+
+def test_names_of_subjects_may_hold_a_dash():
+    assert parse_subjects("sub-01, monkey-A,1 - 3") == ["sub-01", "monkey-A", 1, 2, 3]

@@ -86,7 +86,7 @@ def test_regions_of_a_model_of_all_units_select_its_units(store):
         ({"model": "split", "subject": 2, "roi": "FFA-1"}, UnknownNameError, "available: V1"),
         ({"model": "split", "subject": 3}, UnknownNameError, "unknown subject 3 of split in .*available: 1, 2"),
         ({"model": "whole", "roi": "V9"}, UnknownNameError, "unknown roi 'V9'"),
-        ({"model": "split", "subject": "1"}, InputTypeError, "whole number, a list of them or 'all'"),
+        ({"model": "split", "subject": "one"}, UnknownNameError, "unknown subject 'one' of split in .*available: 1, 2"),
         ({"model": "split", "subject": 1.0}, InputTypeError, "whole number"),
         ({"model": "split", "subject": True}, InputTypeError, "whole number"),
         ({"model": "split", "subject": []}, InputTypeError, "whole number"),

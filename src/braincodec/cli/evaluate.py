@@ -160,20 +160,13 @@ def _given(predictions: list[str], model: str | None, store: str | None, anonymo
         raise InputValueError("give predictions (a file, or the folder of a model), or --model NAME of a --store")
     if model:
         opened = open_given_store(store, anonymous)
-        encoders = [opened.encoder(model, _number(subject)) for subject in subjects]
+        encoders = [opened.encoder(model, subject) for subject in subjects]
         return encoders if len(encoders) > 1 else encoders[0]
     if len(predictions) not in (1, len(subjects)):
         raise InputValueError(
             f"{len(predictions)} predictions for {len(subjects)} subjects; give one for all of them, or one for each"
         )
     return list(predictions) if len(predictions) > 1 else predictions[0]
-
-
-def _number(subject: str) -> int:
-    try:
-        return int(subject)
-    except ValueError:
-        raise InputValueError(f"models in a store have numbered subjects, and {subject!r} is no number") from None
 
 
 def _write(

@@ -8,12 +8,13 @@ import typer
 
 from braincodec.cli.options import Anonymous, AsJson, StoreAddress, open_given_store
 from braincodec.cli.output import note, ranges, say, say_json, say_table
+from braincodec.subjects import Subject, sorted_subjects
 
 
 def info(
     model: Annotated[str, typer.Argument(help="Identifier, such as fmri-nsd-fwrf.")],
     store: StoreAddress = None,
-    subject: Annotated[int | None, typer.Option("--subject", help="Whose scores to show; default: the first.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="Whose scores to show; default: the first.")] = None,
     as_json: AsJson = False,
     anonymous: Anonymous = False,
 ) -> None:
@@ -50,8 +51,8 @@ def _say_card(summary: dict[str, Any]) -> None:
     say_table(["", ""], rows, title=summary["id"])
 
 
-def _say_regions(rois_of_subject: dict[int, list[str]]) -> None:
-    subjects = sorted(rois_of_subject)
+def _say_regions(rois_of_subject: dict[Subject, list[str]]) -> None:
+    subjects = sorted_subjects(rois_of_subject)
     rois = list(dict.fromkeys(roi for own in rois_of_subject.values() for roi in own))
     if not rois:
         say(f"subjects {ranges(subjects)}; one model of all channels and times each\n")

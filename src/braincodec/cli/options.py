@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from braincodec.errors import InputTypeError, InputValueError
+from braincodec.subjects import ALL, Subject, check_subject_name, plain_subject
 
 if TYPE_CHECKING:
     from braincodec.store import Store
 
 STORE_VARIABLE = "BRAINCODEC_STORE"
-ALL = "all"
+RANGE = re.compile(r"(\d+)\s*-\s*(\d+)", re.ASCII)
 MOST_SUBJECTS = 10_000  # in one range: a longer one is a slip of the hand
 
 StoreAddress = Annotated[
@@ -52,27 +54,31 @@ def open_given_store(address: str | None, anonymous: bool = False) -> Store:
     return open_store(address, **({"anon": True} if anonymous else {}))
 
 
-def parse_subjects(text: str) -> list[int] | str:
-    """Subjects from ``"1"``, ``"1,2"``, ``"1-4"`` or ``"all"``.
+def parse_subjects(text: str) -> list[Subject] | str:
+    """Subjects from ``"1"``, ``"1,2"``, ``"1-4"``, ``"sub-01,sub-02"`` or ``"all"``.
 
     Examples
     --------
-    >>> parse_subjects("1,3-5"), parse_subjects("all")
-    ([1, 3, 4, 5], 'all')
+    >>> parse_subjects("1,3-5"), parse_subjects("sub-01"), parse_subjects("all")
+    ([1, 3, 4, 5], ['sub-01'], 'all')
     """
     if text.strip() == ALL:
         return ALL
-    numbers: list[int] = []
+    found: list[Subject] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
+        bounds = RANGE.fullmatch(part.strip())
         try:
-            low, high = int(first), int(last if dash else first)
+            if bounds is None:
+                found.append(plain_subject(check_subject_name(part.strip())))
+                continue
+            low, high = int(bounds[1]), int(bounds[2])
             if not 0 <= high - low < MOST_SUBJECTS:
                 raise ValueError
-            numbers += range(low, high + 1)
+            found += range(low, high + 1)
         except ValueError:
-            raise InputTypeError(f"--subject takes numbers such as 1, 1,2 or 1-4, or 'all'; got {text!r}") from None
-    return numbers
+            words = f"--subject takes numbers such as 1, 1,2 or 1-4, names such as sub-01, or 'all'; got {text!r}"
+            raise InputTypeError(words) from None
+    return found
 
 
 def parse_names(text: str | None) -> list[str] | None:

@@ -28,7 +28,7 @@ Stimuli = Annotated[str, typer.Option("--stimuli", help="Stimulus set: nsd, thin
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Identifier; may be left out where one model answers to the set.")
 ]
-Subject = Annotated[int, typer.Option("--subject")]
+Subject = Annotated[str, typer.Option("--subject")]
 Roi = Annotated[str | None, typer.Option("--roi", help="One region.")]
 Rows = Annotated[str | None, typer.Option("--rows", help="Stimuli by position: 0:10, ::100 or 3,7,9.")]
 Channels = Annotated[str | None, typer.Option("--channel", help="EEG channels: O1,Oz,O2.")]
@@ -63,7 +63,7 @@ def show(
     stimuli: Stimuli,
     store: StoreAddress = None,
     model: Model = None,
-    subject: Subject = 1,
+    subject: Subject = "1",
     roi: Roi = None,
     rows: Rows = "0:10",
     channel: Channels = None,
@@ -98,7 +98,7 @@ def export(
     ],
     store: StoreAddress = None,
     model: Model = None,
-    subject: Subject = 1,
+    subject: Subject = "1",
     roi: Roi = None,
     rows: Rows = None,
     channel: Channels = None,
@@ -117,7 +117,7 @@ def _chosen(
     store: Store,
     model: str | None,
     stimuli: str,
-    subject: int,
+    subject: str,
     roi: str | None,
     rows: str | None,
     channel: str | None,

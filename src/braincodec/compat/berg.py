@@ -15,6 +15,7 @@ from braincodec.errors import InputTypeError
 from braincodec.models.base import Encoder
 from braincodec.stimuli import StimulusSet
 from braincodec.store import Store
+from braincodec.subjects import Subject
 
 PUBLISHED = ("eeg-things_eeg_2-vit_b_32", "fmri-nsd-fwrf", "fmri-nsd_fsaverage-vit_b_32")
 SHAPES = {
@@ -42,7 +43,7 @@ class BergModel:
         self,
         models: Models,
         known: KnownModel,
-        subject: int,
+        subject: Subject,
         selection: dict[str, Any],
         device: str,
     ) -> None:
@@ -157,7 +158,7 @@ class BERG:
                 "device": {"required": False, "default": "auto"},
             },
             "performance": {"accuracy": here.accuracy if here else None},
-            "example_usage": f"model = berg.get_encoding_model({known.id!r}, subject={known.subjects[0]}, "
+            "example_usage": f"model = berg.get_encoding_model({known.id!r}, subject={known.subjects[0]!r}, "
             f"selection={example})\nresponses = berg.encode(model, images)",
         }
         lines = [
@@ -177,7 +178,7 @@ class BERG:
         model_id: str,
         device: str = "auto",
         selection: dict[str, Any] | None = None,
-        subject: int | None = None,
+        subject: Subject | None = None,
     ) -> BergModel:
         """Load one trained model, for all or some of its outputs.
 
@@ -242,7 +243,9 @@ class BERG:
         responses = model.run(stimuli, show_progress)
         return responses if metadata is None else (responses, metadata)
 
-    def get_model_metadata(self, model_id: str, subject: int | None = None, roi: str | None = None) -> dict[str, Any]:
+    def get_model_metadata(
+        self, model_id: str, subject: Subject | None = None, roi: str | None = None
+    ) -> dict[str, Any]:
         """Metadata of a model without loading it, keys as published.
 
         Parameters

@@ -10,6 +10,7 @@ import numpy as np
 from braincodec.device import resolve_device
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.stimuli import StimulusSet
+from braincodec.subjects import Subject, plain_subject
 
 
 def check_name(argument: str, value: object, choices: Iterable[str], where: str = "") -> str:
@@ -31,20 +32,24 @@ def check_name(argument: str, value: object, choices: Iterable[str], where: str 
     return str(value)
 
 
-def check_subject(value: object, choices: Sequence[int], where: str = "") -> int:
-    """`value` as a plain int when it is one of `choices`; numpy integers are whole numbers too.
+def check_subject(value: object, choices: Sequence[Subject], where: str = "") -> Subject:
+    """`value` when it is one of `choices`, a plain int or a name; numpy integers are whole numbers too.
 
     Examples
     --------
     >>> check_subject(np.int64(2), [1, 2])
     2
     """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        kind = "None" if value is None else type(value).__name__
-        raise InputTypeError(f"'subject' must be of type int, got {kind}; available: {', '.join(map(str, choices))}")
-    if value not in choices:
-        raise UnknownNameError("subject", int(value), choices, where)
-    return int(value)
+    names = any(isinstance(one, str) for one in choices)
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer | (str if names else int)):
+        kind, wanted = "None" if value is None else type(value).__name__, "int or str" if names else "int"
+        raise InputTypeError(
+            f"'subject' must be of type {wanted}, got {kind}; available: {', '.join(map(str, choices))}"
+        )
+    subject = plain_subject(value)
+    if subject not in choices:
+        raise UnknownNameError("subject", subject, choices, where)
+    return subject
 
 
 def check_flag(argument: str, value: object) -> bool:

@@ -15,6 +15,7 @@ from braincodec.models.backboned import BackboneEncoder
 from braincodec.models.base import Encoder
 from braincodec.store import ModelEntry, Store, open_store
 from braincodec.store.legacy_store import LegacyStore
+from braincodec.subjects import Subject, sorted_subjects
 
 # an EEG encoder holds half a gigabyte, so only scripts that alternate between two models are spared the reading
 ENCODERS_KEPT = 2
@@ -38,7 +39,7 @@ class KnownModel:
     modality: str
     dataset: str
     name: str
-    subjects: tuple[int, ...]
+    subjects: tuple[Subject, ...]
     rois: tuple[str, ...]
     one_model_a_roi: bool
 
@@ -60,7 +61,7 @@ class Models:
         self.known = [_known(name, entries.pop(name, None)) for name in published]
         self.known += [_known(name, entry) for name, entry in entries.items()]
 
-    def encoder(self, model: str, subject: int, roi: str | tuple[str, ...] | None) -> Encoder:
+    def encoder(self, model: str, subject: Subject, roi: str | tuple[str, ...] | None) -> Encoder:
         """The encoder, read when it is not among the last ones asked for."""
         key = (model, subject, roi)
         if key not in self._encoders:
@@ -73,7 +74,7 @@ class Models:
         self._encoders.move_to_end(key)
         return self._encoders[key]
 
-    def metadata(self, model: str, subject: int, roi: str | None, encoder: Encoder | None = None) -> dict[str, Any]:
+    def metadata(self, model: str, subject: Subject, roi: str | None, encoder: Encoder | None = None) -> dict[str, Any]:
         """Metadata with the published keys; a copy that may be changed.
 
         Parameters
@@ -99,7 +100,7 @@ def _known(name: str, entry: ModelEntry | None) -> KnownModel:
         modality=modality,
         dataset=dataset,
         name=name.removeprefix(f"{modality}-{dataset}-"),
-        subjects=tuple(sorted(subjects)),
+        subjects=tuple(sorted_subjects(subjects)),
         rois=tuple(rois),
         one_model_a_roi=about.one_model_a_roi,
     )

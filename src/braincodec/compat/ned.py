@@ -12,6 +12,7 @@ from braincodec.compat.checks import check_device, check_flag, check_images
 from braincodec.compat.published import Encoded, EncodingModel, PublishedInterface
 from braincodec.errors import InputTypeError
 from braincodec.store import Store
+from braincodec.subjects import Subject
 
 __all__ = ["NED", "NEST", "EncodingModel"]
 
@@ -42,7 +43,7 @@ class NED(PublishedInterface):
         modality: str,
         train_dataset: str,
         model: str,
-        subject: int,
+        subject: Subject,
         roi: str | None = None,
         return_metadata: bool = True,
         device: str = "auto",
@@ -104,7 +105,7 @@ class NED(PublishedInterface):
         modality: str,
         train_dataset: str,
         model: str,
-        subject: int,
+        subject: Subject,
         roi: str | None = None,
         return_metadata: bool = True,
         device: str = "auto",

@@ -15,6 +15,7 @@ from braincodec.errors import InputTypeError, InputValueError
 from braincodec.legacy.generated import IMAGES
 from braincodec.store import Store
 from braincodec.store.legacy_store import LegacyStore
+from braincodec.subjects import Subject, sorted_subjects
 
 if TYPE_CHECKING:
     from braincodec.models.base import Encoder
@@ -70,9 +71,11 @@ class PublishedInterface:
         """Kinds of models trained on `train_dataset`."""
         return [model.name for model in self._trained_on(modality, train_dataset)]
 
-    def which_subjects(self, modality: str, train_dataset: str) -> list[int]:
+    def which_subjects(self, modality: str, train_dataset: str) -> list[Subject]:
         """Subjects of `train_dataset` that models were published for, whether or not their files are here."""
-        return sorted({subject for model in self._trained_on(modality, train_dataset) for subject in model.subjects})
+        return sorted_subjects(
+            {subject for model in self._trained_on(modality, train_dataset) for subject in model.subjects}
+        )
 
     def which_rois(self, train_dataset: str) -> list[str]:
         """Regions that fMRI models trained on `train_dataset` were published for."""
@@ -84,7 +87,7 @@ class PublishedInterface:
         modality: str,
         train_dataset: str,
         model: str,
-        subject: int,
+        subject: Subject,
         roi: str | None = None,
         device: str = "auto",
         trained: bool | str = True,
@@ -138,7 +141,7 @@ class PublishedInterface:
         return EncodingModel(self._models.encoder(known.id, subject, roi), device, args)
 
     def get_metadata(
-        self, modality: str, train_dataset: str, model: str, subject: int, roi: str | None = None
+        self, modality: str, train_dataset: str, model: str, subject: Subject, roi: str | None = None
     ) -> dict[str, Any]:
         """Metadata of a trained model, keys as published: ``fmri`` or ``eeg``, and ``encoding_models``.
 
@@ -180,7 +183,7 @@ class PublishedInterface:
         train_dataset: str,
         model: str,
         imageset: str,
-        subject: int,
+        subject: Subject,
         roi: str | None = None,
         return_metadata: bool = True,
     ) -> Any:
@@ -227,8 +230,8 @@ class PublishedInterface:
         return [one for one in self._models.known if (one.modality, one.dataset) == (modality, train_dataset)]
 
     def _check_model(
-        self, modality: str, train_dataset: str, model: str, subject: int, roi: str | None
-    ) -> tuple[KnownModel, int, str | None]:
+        self, modality: str, train_dataset: str, model: str, subject: Subject, roi: str | None
+    ) -> tuple[KnownModel, Subject, str | None]:
         models = {one.name: one for one in self._trained_on(modality, train_dataset)}
         check_name("model", model, models, f"for {modality} trained on {train_dataset}")
         known = models[model]

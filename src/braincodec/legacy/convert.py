@@ -13,6 +13,7 @@ from braincodec.errors import BraincodecError, InputValueError, OutputError, Unk
 from braincodec.folder import Folder, LocalFolder, open_folder
 from braincodec.legacy.families import MODELS_FOLDER, WEIGHTS, Family, families_in
 from braincodec.legacy.generated import PLACES
+from braincodec.subjects import Subject, subject_folder
 
 if TYPE_CHECKING:
     from braincodec.models.base import Encoder
@@ -72,7 +73,7 @@ def plan_conversion(
     target: str | Path,
     *,
     models: Sequence[str] | None = None,
-    subjects: Sequence[int] | None = None,
+    subjects: Sequence[Subject] | None = None,
     rois: Sequence[str] | None = None,
 ) -> list[Conversion]:
     """What `convert_folder` would do: pending models first, then what is skipped and why.
@@ -99,7 +100,7 @@ def convert_folder(
     target: str | Path,
     *,
     models: Sequence[str] | None = None,
-    subjects: Sequence[int] | None = None,
+    subjects: Sequence[Subject] | None = None,
     rois: Sequence[str] | None = None,
     overwrite: bool = False,
     on_start: Callable[[Conversion], None] = lambda _: None,
@@ -161,7 +162,7 @@ def convert_folder(
     return done
 
 
-def artefact_place(model: str, subject: int, roi: str | None = None) -> str:
+def artefact_place(model: str, subject: Subject, roi: str | None = None) -> str:
     """Where a model's artefact lies in a store.
 
     Examples
@@ -169,7 +170,7 @@ def artefact_place(model: str, subject: int, roi: str | None = None) -> str:
     >>> artefact_place("fmri-nsd-fwrf", 1, "V1")
     'fmri-nsd-fwrf/subject-01/roi-V1'
     """
-    return f"{model}/subject-{subject:02d}" + (f"/roi-{roi}" if roi else "")
+    return f"{model}/{subject_folder(subject)}" + (f"/roi-{roi}" if roi else "")
 
 
 def _families(folder: Folder, source: str | Path) -> dict[str, Family]:
@@ -184,7 +185,7 @@ def _families(folder: Folder, source: str | Path) -> dict[str, Family]:
 def _check_names(
     families: dict[str, Family],
     models: Sequence[str] | None,
-    subjects: Sequence[int] | None,
+    subjects: Sequence[Subject] | None,
     rois: Sequence[str] | None,
 ) -> None:
     chosen = [family for family in families.values() if models is None or family.model in models]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from braincodec.config import Config
 from braincodec.responses.checks import ResponseUnits
+from braincodec.subjects import Subject, check_subject_name
 
 
 class ModelDescription(Config):
@@ -18,7 +19,8 @@ class ModelDescription(Config):
     model : str
         Identifier such as ``"fmri-nsd-fwrf"``.
     modality, dataset : str
-    subject : int
+    subject : int or str
+        Number, or name, such as ``"210224"`` or ``"monkey-A"``.
     roi : str, optional
         Region, for models fitted one per region.
     response_units : str
@@ -34,7 +36,7 @@ class ModelDescription(Config):
     model: str
     modality: str
     dataset: str
-    subject: int = 1
+    subject: Annotated[Subject, AfterValidator(check_subject_name)] = 1
     roi: str | None = None
     response_units: ResponseUnits = "unknown"
     simulated: bool = False

@@ -56,7 +56,7 @@ class ResponsesAccessor:
         *,
         roi: selection.Names | None = None,
         model_roi: selection.Names | None = None,
-        subject: selection.Numbers | None = None,
+        subject: selection.Subjects | None = None,
         hemisphere: str | None = None,
         channel: selection.Names | None = None,
         time: selection.TimeWindow | None = None,

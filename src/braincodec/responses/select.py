@@ -10,9 +10,10 @@ import xarray as xr
 
 from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.responses.checks import ROI_PREFIX
+from braincodec.subjects import Subject, plain_subject
 
 Names = str | Sequence[str]
-Numbers = int | Sequence[int]
+Subjects = Subject | Sequence[Subject]
 TimeWindow = tuple[float | None, float | None]
 
 HEMISPHERE_NAMES = {"left": "left", "right": "right", "lh": "left", "rh": "right"}
@@ -23,7 +24,7 @@ def select(
     *,
     roi: Names | None = None,
     model_roi: Names | None = None,
-    subject: Numbers | None = None,
+    subject: Subjects | None = None,
     hemisphere: str | None = None,
     channel: Names | None = None,
     time: TimeWindow | None = None,
@@ -145,8 +146,7 @@ def require_dimension(responses: xr.DataArray, dim: str, what: str) -> None:
 
 def known_names(what: str, asked: object, choices: Iterable[object]) -> list[Any]:
     """What was asked for as a list; every element must be among `choices`."""
-    names = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
-    choices = list(choices)
+    names, choices = _listed(asked), list(choices)
     if not names:
         raise InputValueError(f"no {what} given; available: {', '.join(map(str, choices)) or 'none'}")
     for name in names:
@@ -155,11 +155,15 @@ def known_names(what: str, asked: object, choices: Iterable[object]) -> list[Any
     return names
 
 
+def _listed(asked: object) -> list[Any]:
+    return [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
+
+
 def _unit_conditions(
     responses: xr.DataArray,
     roi: Names | None,
     model_roi: Names | None,
-    subject: Numbers | None,
+    subject: Subjects | None,
     hemisphere: str | None,
 ) -> np.ndarray:
     require_dimension(responses, "unit", "roi, model_roi, subject, hemisphere and deduplicate")
@@ -176,8 +180,12 @@ def _unit_conditions(
         if asked is not None:
             if name not in responses.coords:
                 raise InputValueError(f"these responses do not know the {name} of their units")
-            present = responses[name].values
-            keep &= np.isin(present, known_names(name, asked, np.unique(present).tolist()))
+            values, place = np.unique(responses[name].values, return_inverse=True)
+            present = values.tolist()
+            if name == "subject":  # the same one as a number and as that number's text
+                present, asked = list(map(plain_subject, present)), list(map(plain_subject, _listed(asked)))
+            wanted = known_names(name, asked, present)
+            keep &= np.array([one in wanted for one in present], bool)[place]
     return keep
 
 

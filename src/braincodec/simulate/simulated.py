@@ -38,7 +38,7 @@ class SimulatedSubject(abc.ABC):
     @property
     def subject(self) -> int:
         """Number of the subject, from 1."""
-        return self._encoder.description.subject
+        return int(self._encoder.description.subject)
 
     @property
     def units(self) -> xr.Dataset:

@@ -7,19 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.models.base import Encoder
 from braincodec.models.joint import JointEncoder
+from braincodec.subjects import ALL, Subject, plain_subject, sorted_subjects
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from braincodec.folder import Folder
-
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,8 @@ class ModelEntry:
     ----------
     id : str
         ``modality-dataset-model``.
-    rois_of_subject : dict of int to tuple of str
-        Regions of each subject; empty tuples where regions do not apply.
+    rois_of_subject : dict of int or str to tuple of str
+        Regions of each subject, by number or name; empty tuples where regions do not apply.
     one_model_a_roi : bool
         Whether each region has weights of its own (all regions together are then many models).
     accuracy : float or None
@@ -43,7 +40,7 @@ class ModelEntry:
     modality: str
     dataset: str
     kind: str
-    rois_of_subject: dict[int, tuple[str, ...]]
+    rois_of_subject: dict[Subject, tuple[str, ...]]
     one_model_a_roi: bool = False
     accuracy: float | None = None
     licence: str = ""
@@ -53,9 +50,9 @@ class ModelEntry:
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def subjects(self) -> list[int]:
-        """Subjects, sorted."""
-        return sorted(self.rois_of_subject)
+    def subjects(self) -> list[Subject]:
+        """Subjects, sorted: numbers first, then names."""
+        return sorted_subjects(self.rois_of_subject)
 
     @property
     def rois(self) -> list[str]:
@@ -89,11 +86,11 @@ class Store(abc.ABC):
         """The models, sorted by id."""
 
     @abc.abstractmethod
-    def _load(self, entry: ModelEntry, subject: int, roi: str | None) -> Encoder:
+    def _load(self, entry: ModelEntry, subject: Subject, roi: str | None) -> Encoder:
         """One encoder; `roi` is given exactly where each region has weights of its own."""
 
     @abc.abstractmethod
-    def metadata(self, model: str, subject: int = 1, roi: str | None = None) -> dict[str, Any]:
+    def metadata(self, model: str, subject: Subject = 1, roi: str | None = None) -> dict[str, Any]:
         """What is known of one trained model, in NED's published keys."""
 
     @abc.abstractmethod
@@ -101,7 +98,7 @@ class Store(abc.ABC):
         """Table of the generated responses: model, stimuli, subject, roi."""
 
     @abc.abstractmethod
-    def responses(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> xr.DataArray:
+    def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """Generated responses to a stimulus set, read lazily."""
 
     # what every store can do
@@ -142,7 +139,7 @@ class Store(abc.ABC):
     def encoder(
         self,
         model: str,
-        subject: int | Sequence[int] | str = 1,
+        subject: Subject | Sequence[Subject] = 1,
         roi: str | Sequence[str] | None = None,
     ) -> Encoder:
         """An encoder for one or several subjects and regions.
@@ -151,7 +148,8 @@ class Store(abc.ABC):
         ----------
         model : str
             Identifier, such as ``"fmri-nsd-fwrf"``.
-        subject : int, sequence of int, or "all"
+        subject : int or str, or a sequence of them
+            Number or name; ``"all"`` takes every subject.
         roi : str or sequence of str, optional
             One region, the union of several, ``"all"``; default: all of the model's units.
 
@@ -178,20 +176,21 @@ class Store(abc.ABC):
                 members.append(encoder if rois is None else select_rois(encoder, rois))
         return members[0] if len(members) == 1 else JointEncoder(members)
 
-    def _subjects(self, entry: ModelEntry, subject: int | Iterable[int] | str) -> list[int]:
-        if isinstance(subject, str):
-            if subject == ALL:
-                return entry.subjects
-            raise InputTypeError(f"subject must be a whole number, a list of them or 'all', got {subject!r}")
-        numbers = list(subject) if isinstance(subject, Iterable) else [subject]
-        if not numbers or any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in numbers):
-            raise InputTypeError(f"subject must be a whole number, a list of them or 'all', got {subject!r}")
-        for number in numbers:
-            if number not in entry.rois_of_subject:
-                self._explain_missing(entry, int(number), None)
-        return [int(number) for number in dict.fromkeys(numbers)]
+    def _subjects(self, entry: ModelEntry, subject: Subject | Iterable[Subject]) -> list[Subject]:
+        if isinstance(subject, str) and subject == ALL:
+            return entry.subjects
+        asked = [subject] if isinstance(subject, str) or not isinstance(subject, Iterable) else list(subject)
+        if not asked:
+            raise InputTypeError(
+                "a subject is a whole number or a name; give one, a list of them or 'all', not an empty list"
+            )
+        plain = list(dict.fromkeys(map(plain_subject, asked)))
+        for one in plain:
+            if one not in entry.rois_of_subject:
+                self._explain_missing(entry, one, None)
+        return plain
 
-    def _rois(self, entry: ModelEntry, subject: int, roi: str | Sequence[str] | None) -> list[str] | None:
+    def _rois(self, entry: ModelEntry, subject: Subject, roi: str | Sequence[str] | None) -> list[str] | None:
         if roi is None or (isinstance(roi, str) and roi == ALL):
             return None
         names = [roi] if isinstance(roi, str) else list(roi) if isinstance(roi, Iterable) else []
@@ -205,7 +204,7 @@ class Store(abc.ABC):
                 self._explain_missing(entry, subject, name)
         return list(dict.fromkeys(names))
 
-    def _explain_missing(self, entry: ModelEntry, subject: int, roi: str | None) -> None:
+    def _explain_missing(self, entry: ModelEntry, subject: Subject, roi: str | None) -> None:
         if roi is None:
             raise UnknownNameError("subject", subject, entry.subjects, where=f"of {entry.id} in {self.address}")
         known = entry.rois_of_subject[subject]

@@ -14,7 +14,8 @@ from braincodec.errors import BraincodecError, MissingFileError, UnknownNameErro
 from braincodec.folder import LocalFolder
 from braincodec.legacy import generated
 from braincodec.legacy.families import FAMILIES, OTHER_SPELLING, Family, families_in
-from braincodec.store.base import ALL, ModelEntry, Store
+from braincodec.store.base import ModelEntry, Store
+from braincodec.subjects import ALL, Subject, plain_subject
 
 if TYPE_CHECKING:
     import h5py
@@ -60,10 +61,10 @@ class LegacyStore(Store):
             raise UnknownNameError("model", model, self.families, where=f"in {self.address}")
         return self.families[model]
 
-    def _rois_of_subject(self, family: Family) -> dict[int, tuple[str, ...]]:
-        found = dict(family.files.rois_of_subject)
+    def _rois_of_subject(self, family: Family) -> dict[Subject, tuple[str, ...]]:
+        found: dict[Subject, tuple[str, ...]] = dict(family.files.rois_of_subject.items())
         if isinstance(self.folder, LocalFolder):
-            for subject in found:
+            for subject in family.files.rois_of_subject:
                 with contextlib.suppress(BraincodecError):  # asking for that model says what is wrong
                     found[subject] = family.rois_of(subject)
         return found
@@ -77,7 +78,7 @@ class LegacyStore(Store):
     def encoder(
         self,
         model: str,
-        subject: int | Sequence[int] | str = 1,
+        subject: Subject | Sequence[Subject] = 1,
         roi: str | Sequence[str] | None = None,
     ) -> Encoder:
         """See `Store.encoder`; of a published model without any file here, the error names the first one missing."""
@@ -87,38 +88,38 @@ class LegacyStore(Store):
 
     def _name_missing(self, family: Family, subject: Any, roi: Any) -> None:
         """Raise for what is published and not here: loading names the file."""
-        number = family.published_subjects[0] if subject in (None, ALL) else subject
+        number = family.published_subjects[0] if subject in (None, ALL) else _number(subject)
         region = family.published_rois[0] if family.one_model_a_roi and roi in (None, ALL) else roi
         family.load(number, region)
         raise MissingFileError(
             self.folder.join(family.place), f"{family.model} when the store was opened", "it is here now: open it again"
         )
 
-    def _rois(self, entry: ModelEntry, subject: int, roi: str | Sequence[str] | None) -> list[str] | None:
+    def _rois(self, entry: ModelEntry, subject: Subject, roi: str | Sequence[str] | None) -> list[str] | None:
         if roi is None or not isinstance(roi, Iterable) or (isinstance(roi, str) and roi == ALL):
             return super()._rois(entry, subject, roi)
-        known = self.family(entry.id).rois_of(subject)
+        known = self.family(entry.id).rois_of(_number(subject))
         spelled = [_spelled(name, known) for name in ([roi] if isinstance(roi, str) else roi)]
         return super()._rois(replace(entry, rois_of_subject={subject: known}), subject, spelled)
 
-    def _load(self, entry: ModelEntry, subject: int, roi: str | None) -> Encoder:
-        return self.family(entry.id).load(subject, roi)
+    def _load(self, entry: ModelEntry, subject: Subject, roi: str | None) -> Encoder:
+        return self.family(entry.id).load(_number(subject), roi)
 
-    def _explain_missing(self, entry: ModelEntry, subject: int, roi: str | None) -> None:
+    def _explain_missing(self, entry: ModelEntry, subject: Subject, roi: str | None) -> None:
         family = self.family(entry.id)
-        family.check(subject, roi)  # names that were never published
+        family.check(_number(subject), roi)  # names that were never published
         self._name_missing(family, subject, roi)
 
-    def metadata(self, model: str, subject: int = 1, roi: str | None = None) -> dict[str, Any]:
+    def metadata(self, model: str, subject: Subject = 1, roi: str | None = None) -> dict[str, Any]:
         """See `Store.metadata`."""
-        family = self._any_family(model)
+        family, number = self._any_family(model), _number(subject)
         try:
-            return family.metadata(subject, roi)
+            return family.metadata(number, roi)
         except MissingFileError:
             if roi not in OTHER_SPELLING:
                 raise
             with contextlib.suppress(MissingFileError):
-                return family.metadata(subject, OTHER_SPELLING[roi])
+                return family.metadata(number, OTHER_SPELLING[roi])
             raise
 
     def response_sets(self) -> pd.DataFrame:
@@ -142,13 +143,13 @@ class LegacyStore(Store):
             raise UnknownNameError("model", model, families, where=f"in {self.address}")
         return families[model]
 
-    def _response_file(self, model: str, stimuli: str, subject: int, roi: str | None) -> generated.ResponseFile:
-        family = self._any_family(model)
-        family.check(subject, roi)
+    def _response_file(self, model: str, stimuli: str, subject: Subject, roi: str | None) -> generated.ResponseFile:
+        family, number = self._any_family(model), _number(subject)
+        family.check(number, roi)
         family.need_roi(roi)
-        return generated.find_response_file(self.folder, family, stimuli, subject, roi)
+        return generated.find_response_file(self.folder, family, stimuli, number, roi)
 
-    def responses(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> xr.DataArray:
+    def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """See `Store.responses`."""
         family, file = self._any_family(model), self._response_file(model, stimuli, subject, roi)
         labels = generated.read_labels(self.folder, file)
@@ -170,13 +171,15 @@ class LegacyStore(Store):
                 return generated.bare_units(shape, file.roi)
         return family.units_from(labels, file.subject, file.roi)
 
-    def response_dataset(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> h5py.Dataset:
+    def response_dataset(
+        self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
+    ) -> h5py.Dataset:
         """Generated responses as they lie in their file, read where they are sliced."""
         file = self._response_file(model, stimuli, subject, roi)
         return generated.open_h5(self.folder.local(file.name))[1]
 
     def response_metadata(
-        self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None
+        self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
     ) -> dict[str, Any]:
         """The published metadata of generated responses, with the labels of their images.
 
@@ -210,6 +213,11 @@ class LegacyStore(Store):
         with opened:
             count = dataset.shape[0]
         return generated.open_imageset(self.folder, stimuli, generated.stimulus_ids(stimuli, count, labels))
+
+
+def _number(subject: Subject) -> Any:
+    """A published subject's number; a name is left as it is, to be named in the error about it."""
+    return plain_subject(subject)
 
 
 def _first(value: Any) -> Any:

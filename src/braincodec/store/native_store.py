@@ -11,6 +11,13 @@ from braincodec.artefact import CHECKSUMS, CONFIG, FILES, read_artefact
 from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
 from braincodec.folder import LocalFolder
 from braincodec.store.base import ModelEntry, Store
+from braincodec.subjects import (
+    Subject,
+    plain_subject,
+    sorted_subjects,
+    subject_folder,
+    subject_of_folder,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
 
     from braincodec.models.base import Encoder
 
-SUBJECT, ROI = "subject-", "roi-"
+ROI = "roi-"
 RESPONSES = "generated_responses"
 STIMULI = "stimuli-"
 
@@ -30,20 +37,20 @@ class NativeStore(Store):
     """
 
     @cached_property
-    def _places(self) -> dict[str, dict[int, dict[str, str]]]:
+    def _places(self) -> dict[str, dict[Subject, dict[str, str]]]:
         """Folder of each artefact by model, subject and region ("" for models of all units)."""
-        places: dict[str, dict[int, dict[str, str]]] = {}
+        places: dict[str, dict[Subject, dict[str, str]]] = {}
         for model in self.folder.names():
             for name in self.folder.names(model) if model != RESPONSES else []:
-                number = name.removeprefix(SUBJECT)
-                if not name.startswith(SUBJECT) or not number.isdigit():
+                subject = subject_of_folder(name)
+                if subject is None:
                     continue
                 own = f"{model}/{name}"
                 below = self.folder.names(own)
                 found = {"": own} if CONFIG in below else {}
                 found |= {part.removeprefix(ROI): f"{own}/{part}" for part in below if part.startswith(ROI)}
                 if found:
-                    places.setdefault(model, {})[int(number)] = found
+                    places.setdefault(model, {})[subject] = found
         return places
 
     @cached_property
@@ -54,9 +61,10 @@ class NativeStore(Store):
         """See `Store.entries`."""
         return self._entries
 
-    def _entry(self, model: str, subjects: dict[int, dict[str, str]]) -> ModelEntry:
+    def _entry(self, model: str, subjects: dict[Subject, dict[str, str]]) -> ModelEntry:
         split = all("" not in found for found in subjects.values())
-        first = self._config(next(iter(subjects[min(subjects)].values())))
+        of_first = subjects[sorted_subjects(subjects)[0]]
+        first = self._config(next(iter(of_first.values())))
         about = first["description"]
         if split:
             rois = {subject: tuple(found) for subject, found in subjects.items()}
@@ -70,7 +78,7 @@ class NativeStore(Store):
             kind=first["kind"],
             rois_of_subject=rois,
             one_model_a_roi=split,
-            accuracy=self._accuracy(subjects[min(subjects)]),
+            accuracy=self._accuracy(of_first),
             licence=about.get("licence", ""),
             citation=about.get("citation", ""),
             simulated=bool(about.get("simulated")),
@@ -95,9 +103,9 @@ class NativeStore(Store):
             raise DamagedFileError(f"{path} is no artefact's config.json: {error}") from error
         return dict(config)
 
-    def place(self, model: str, subject: int, roi: str | None = None) -> str:
+    def place(self, model: str, subject: Subject, roi: str | None = None) -> str:
         """Name of an artefact's folder below the store."""
-        entry = self.entry(model)
+        entry, subject = self.entry(model), plain_subject(subject)
         if subject not in entry.rois_of_subject:
             raise UnknownNameError("subject", subject, entry.subjects, where=f"of {model} in {self.address}")
         found = self._places[model][subject]
@@ -106,13 +114,13 @@ class NativeStore(Store):
             raise UnknownNameError("roi", roi, [name for name in found if name], where=f"of {model} subject {subject}")
         return found[key]
 
-    def _load(self, entry: ModelEntry, subject: int, roi: str | None) -> Encoder:
+    def _load(self, entry: ModelEntry, subject: Subject, roi: str | None) -> Encoder:
         place = self.place(entry.id, subject, roi)
         for name in (*FILES, CHECKSUMS):
             path = self.folder.local(f"{place}/{name}", "file of an artefact", "fetch or save the model again")
         return read_artefact(path.parent).encoder()
 
-    def metadata(self, model: str, subject: int = 1, roi: str | None = None) -> dict[str, Any]:
+    def metadata(self, model: str, subject: Subject = 1, roi: str | None = None) -> dict[str, Any]:
         """See `Store.metadata`."""
         from braincodec.legacy.metadata import published_metadata
 
@@ -128,19 +136,20 @@ class NativeStore(Store):
         for model in self.folder.names(RESPONSES):
             for stimuli in self.folder.names(f"{RESPONSES}/{model}"):
                 for name in self.folder.names(f"{RESPONSES}/{model}/{stimuli}"):
-                    number, _, roi = name.removesuffix(".zarr").removeprefix(SUBJECT).partition(f"_{ROI}")
-                    if name.endswith(".zarr") and number.isdigit():
+                    own, _, roi = name.removesuffix(".zarr").partition(f"_{ROI}")
+                    subject = subject_of_folder(own)
+                    if name.endswith(".zarr") and subject is not None:
                         rows.append(
                             {
                                 "model": model,
                                 "stimuli": stimuli.removeprefix(STIMULI),
-                                "subject": int(number),
+                                "subject": subject,
                                 "roi": roi,
                             }
                         )
         return pd.DataFrame(rows, columns=["model", "stimuli", "subject", "roi"])
 
-    def responses(self, model: str, *, stimuli: str, subject: int = 1, roi: str | None = None) -> xr.DataArray:
+    def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """See `Store.responses`."""
         from braincodec.responses import open_responses
 
@@ -150,7 +159,8 @@ class NativeStore(Store):
             where = f"of {model} in {self.address}"
             raise UnknownNameError("stimulus set", stimuli, sorted(set(sets["stimuli"])), where=where)
         place = f"{RESPONSES}/{model}/{STIMULI}{stimuli}"
-        names = [f"{SUBJECT}{subject:02d}_{ROI}{roi}.zarr"] * (roi is not None) + [f"{SUBJECT}{subject:02d}.zarr"]
+        own = subject_folder(subject)
+        names = [f"{own}_{ROI}{roi}.zarr"] * (roi is not None) + [f"{own}.zarr"]
         present = set(self.folder.names(place))
         for name in names:
             if name in present:

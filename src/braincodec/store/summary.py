@@ -12,6 +12,7 @@ from braincodec.errors import MissingFileError, UnknownNameError
 from braincodec.folder import LocalFolder
 from braincodec.store.legacy_store import LegacyStore
 from braincodec.store.native_store import NativeStore
+from braincodec.subjects import Subject, plain_subject
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,14 +67,14 @@ def model_summary(store: Store, model: str) -> dict[str, Any]:
     }
 
 
-def score_table(store: Store, model: str, subject: int | None = None) -> list[dict[str, Any]]:
+def score_table(store: Store, model: str, subject: Subject | None = None) -> list[dict[str, Any]]:
     """Number of units and median scores of each region of one subject.
 
     Parameters
     ----------
     store : Store
     model : str
-    subject : int, optional
+    subject : int or str, optional
         Default: the first.
 
     Returns
@@ -88,7 +89,7 @@ def score_table(store: Store, model: str, subject: int | None = None) -> list[di
         With the model's subjects.
     """
     entry = store.entry(model)
-    chosen = entry.subjects[0] if subject is None else subject
+    chosen = entry.subjects[0] if subject is None else plain_subject(subject)
     if chosen not in entry.rois_of_subject:
         raise UnknownNameError("subject", chosen, entry.subjects, where=f"of {model} in {store.address}")
     rows = []
@@ -107,7 +108,7 @@ def score_table(store: Store, model: str, subject: int | None = None) -> list[di
     return rows
 
 
-def _row(units: xr.Dataset, subject: int, roi: str) -> dict[str, Any]:
+def _row(units: xr.Dataset, subject: Subject, roi: str) -> dict[str, Any]:
     dims = [name for name in ("unit", "repetition", "channel", "time") if name in units.sizes]
     row: dict[str, Any] = {"subject": subject, "roi": roi, "units": " x ".join(str(units.sizes[name]) for name in dims)}
     for name in SCORES:
@@ -117,7 +118,7 @@ def _row(units: xr.Dataset, subject: int, roi: str) -> dict[str, Any]:
     return row
 
 
-def _units(store: Store, entry: ModelEntry, subject: int, roi: str | None) -> xr.Dataset:
+def _units(store: Store, entry: ModelEntry, subject: Any, roi: str | None) -> xr.Dataset:
     if isinstance(store, LegacyStore):
         family = store.family(entry.id)
         return family.units_from(family.metadata(subject, roi), subject, roi)
