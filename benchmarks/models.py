@@ -9,7 +9,8 @@ import torch
 
 from braincodec.features.preprocessing import TORCHVISION_IMAGENET
 from braincodec.legacy.reduction import VIT_LAYERS, fold
-from braincodec.models.fwrf import CHANNELS, MAP_SIDES, FwRF
+from braincodec.models.fwrf import FwRF
+from braincodec.models.fwrf.network import CHANNELS, MAP_SIDES
 from braincodec.models.linear import LinearEncoder
 from braincodec.responses import build_sensor_units, build_units
 
@@ -59,7 +60,7 @@ def fwrf(voxels: int, seed: int = 0) -> FwRF:
     tensors = {f"part-1.{name}": value for name, value in fwrf_weights(voxels, seed).items()}
     place = np.arange(voxels)
     units = build_units(ijk=np.stack([place // 2500, place // 50 % 50, place % 50], 1), volume_shape=(80, 50, 50))
-    return FwRF({}, tensors, units, ABOUT | {"roi": "V1"})
+    return FwRF.from_parts({}, tensors, units, ABOUT | {"roi": "V1"})
 
 
 def eeg_parts(seed: int = 0) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, np.ndarray]]]:
@@ -97,4 +98,4 @@ def eeg(parts: tuple[dict[str, Any], dict[str, Any], list[dict[str, np.ndarray]]
         "layers": VIT_LAYERS,
         "preprocessing": TORCHVISION_IMAGENET,
     }
-    return LinearEncoder({"features": features}, tensors, units, ABOUT)
+    return LinearEncoder.from_parts({"features": features}, tensors, units, ABOUT)

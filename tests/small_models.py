@@ -11,7 +11,8 @@ from torch import nn
 from braincodec.features import Preprocessing
 from braincodec.features.backbone import Backbone
 from braincodec.models import ModelDescription
-from braincodec.models.fwrf import BLOCKS, IMAGE_SIZE, MAP_SIDES, FwRF
+from braincodec.models.fwrf import FwRF
+from braincodec.models.fwrf.network import BLOCKS, IMAGE_SIZE, MAP_SIDES
 from braincodec.models.linear import LinearEncoder
 from braincodec.responses import build_sensor_units, build_units
 
@@ -78,7 +79,7 @@ def fwrf(units: int = 5, *, parts: int = 1, mean: str = "colour", seed: int = 0,
         for part in range(1, parts + 1)
         for name, tensor in fwrf_weights(units, mean, seed + part).items()
     }
-    return FwRF({"parts": parts}, tensors, voxel_units(units * parts, rois, first), describe(**about))
+    return FwRF.from_parts({"parts": parts}, tensors, voxel_units(units * parts, rois, first), describe(**about))
 
 
 class Tiny(nn.Module):
@@ -131,7 +132,7 @@ def linear(units: int = 7, *, backbone: Backbone | None = None, first: int = 0, 
     features = {"backbone": "tiny", "layers": tuple(LAYERS), "preprocessing": Preprocessing(resize=(12, 12))}
     tensors = linear_weights(LAYERS, 1, units)
     rois = {"V1": np.arange(units) < 4, "V2": np.arange(units) >= 3}
-    return LinearEncoder(
+    return LinearEncoder.from_parts(
         {"features": features}, tensors, voxel_units(units, rois, first), describe(**about), backbone or tiny_backbone()
     )
 
@@ -143,7 +144,7 @@ def eeg(*, reductions: int = 1, backbone: Backbone | None = None, **about: Any) 
     units = build_sensor_units(["Oz", "O1", "Pz"], np.linspace(-0.1, 0.3, 5), repetitions=4)
     about = {"model": "eeg-test", "modality": "eeg", "response_units": "microvolt"} | about
     config = {"features": features, "reductions": reductions}
-    return LinearEncoder(config, tensors, units, describe(**about), backbone or tiny_backbone())
+    return LinearEncoder.from_parts(config, tensors, units, describe(**about), backbone or tiny_backbone())
 
 
 def gabor_linear(units: int = 4, **about: Any) -> LinearEncoder:
@@ -151,6 +152,6 @@ def gabor_linear(units: int = 4, **about: Any) -> LinearEncoder:
     layers = {"scales.0": GABOR_CHANNELS, "scales.2": GABOR_CHANNELS}
     features = {"backbone": "gabor:bank", "layers": tuple(layers), "pooling": "spatial_mean"}
     rois = {"V1": np.arange(units) % 2 == 0, "FFA-1": np.arange(units) > 1}
-    return LinearEncoder(
+    return LinearEncoder.from_parts(
         {"features": features}, linear_weights(layers, 1, units), voxel_units(units, rois), describe(**about)
     )

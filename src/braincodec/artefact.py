@@ -16,7 +16,8 @@ from braincodec.atomic import atomic_path
 from braincodec.card import model_card
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError, MissingFileError
-from braincodec.models.base import MODELS, Encoder, ModelDescription
+from braincodec.models.base import MODELS, Encoder
+from braincodec.models.description import ModelDescription
 from braincodec.responses.checks import check_attrs, plain_strings
 
 if TYPE_CHECKING:
@@ -66,10 +67,9 @@ class Artefact:
         InputValueError
             When the parts do not fit together; names the artefact.
         """
-        extra = {} if backbone is None else {"backbone": backbone}
         try:
             kind: type[Encoder] = MODELS.get(self.config.kind)
-            return kind(self.config.model, self.tensors, self.units, self.config.description, **extra)
+            return kind.from_parts(self.config.model, self.tensors, self.units, self.config.description, backbone)
         except MissingFileError:  # of a network that is not stored with the model
             raise
         except (InputValueError, InputTypeError) as error:

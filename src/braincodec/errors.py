@@ -85,6 +85,10 @@ class MissingFileError(InputValueError, FileNotFoundError):
         return str(self.args[0])
 
 
+class NotTrainedError(InputValueError, AttributeError):
+    """A model was asked to predict before it was trained."""
+
+
 class DamagedFileError(InputValueError):
     """A file is truncated, corrupt, or not in the format its name promises."""
 

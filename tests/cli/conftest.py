@@ -50,7 +50,7 @@ class MeanColour(Encoder):
 
     def select(self, **indices):
         chosen = self.choose(indices)["unit"]
-        return MeanColour(
+        return MeanColour.from_parts(
             {}, {"weight": self._tensors["weight"][chosen]}, self.units.isel(unit=chosen), self.description
         )
 
@@ -83,7 +83,7 @@ def mean_colour(subject: int, roi: str) -> MeanColour:
         "licence": "CC0",
         "citation": "Nobody 2025",
     }
-    return MeanColour({}, {"weight": torch.randn(count, 3, generator=generator)}, units, description)
+    return MeanColour.from_parts({}, {"weight": torch.randn(count, 3, generator=generator)}, units, description)
 
 
 @pytest.fixture(scope="session")

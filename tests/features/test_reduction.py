@@ -217,7 +217,7 @@ def test_reduction_is_what_a_linear_encoder_reads(cache):
     readout = {"readout.weight": torch.eye(4, 4)[None], "readout.bias": torch.zeros(1, 4)}
     backbone = get_backbone("gabor:bank")
     description = ModelDescription.parse({"model": "test", "modality": "fmri", "dataset": "test"})
-    encoder = LinearEncoder(
+    encoder = LinearEncoder.from_parts(
         {"features": FeatureExtractor(cache.config, backbone).config},
         reduction.tensors(4) | readout,
         build_units(ijk=np.zeros((4, 3), int) + np.arange(4)[:, None]),

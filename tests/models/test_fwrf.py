@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from braincodec.errors import InputValueError
 from braincodec.features import Preprocessing
-from braincodec.models.fwrf import BLOCKS, FwRF, pooled_readout, squash_
+from braincodec.models.fwrf import FwRF
+from braincodec.models.fwrf.network import BLOCKS, pooled_readout, squash_
 
 from ..small_models import describe, fwrf, fwrf_weights, images, voxel_units
 
@@ -115,7 +116,7 @@ def test_tensors_that_are_not_contiguous(wanted):
         return wide[..., 0]
 
     weights = {f"part-{p}.{n}": spread(t) for p in (1, 2) for n, t in fwrf_weights(5, seed=p).items()}
-    model = FwRF({"parts": 2}, weights, voxel_units(10), describe())
+    model = FwRF.from_parts({"parts": 2}, weights, voxel_units(10), describe())
     assert_close(model.encode(IMAGES, device="cpu").values, wanted)
 
 
@@ -193,7 +194,7 @@ def broken(**changes):
             del weights[name]
         else:
             weights[name] = tensor
-    return FwRF({}, weights, voxel_units(3), describe())
+    return FwRF.from_parts({}, weights, voxel_units(3), describe())
 
 
 @pytest.mark.parametrize(
@@ -216,8 +217,8 @@ def test_weights_that_do_not_fit_are_named(changes, message):
 def test_units_that_do_not_fit_the_weights_are_refused():
     weights = {f"part-1.{name}": tensor for name, tensor in fwrf_weights(3).items()}
     with pytest.raises(InputValueError, match="predict 3 units, the table of units has 4"):
-        FwRF({}, weights, voxel_units(4), describe())
+        FwRF.from_parts({}, weights, voxel_units(4), describe())
     with pytest.raises(InputValueError, match="227 x 227"):
-        FwRF({"preprocessing": Preprocessing(resize=(224, 224))}, weights, voxel_units(3), describe())
+        FwRF.from_parts({"preprocessing": Preprocessing(resize=(224, 224))}, weights, voxel_units(3), describe())
     with pytest.raises(InputValueError, match="parts"):
-        FwRF({"parts": 0}, {}, voxel_units(3), describe())
+        FwRF.from_parts({"parts": 0}, {}, voxel_units(3), describe())

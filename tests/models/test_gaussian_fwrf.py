@@ -40,7 +40,7 @@ def make(**changes) -> GaussianFwRF:
         "visual_angle": 8.0,
     } | changes
     units = xr.Dataset({"ncsnr": ("unit", np.ones(UNITS, np.float32))}, attrs={"space": "sensor"})
-    return GaussianFwRF(config, tensors, units, {"model": "test", "modality": "fmri", "dataset": "test"})
+    return GaussianFwRF.from_parts(config, tensors, units, {"model": "test", "modality": "fmri", "dataset": "test"})
 
 
 def by_hand(model: GaussianFwRF) -> np.ndarray:

@@ -63,7 +63,7 @@ def fitted(request):
     tensors = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     tensors["readout.weight"] = np.stack([one.coef_ for one in regressions])
     tensors["readout.bias"] = np.stack([one.intercept_ for one in regressions])
-    encoder = LinearEncoder(
+    encoder = LinearEncoder.from_parts(
         {
             "features": {"backbone": "tiny", "layers": tuple(LAYERS), "preprocessing": backbone.preprocessing},
             "reductions": reductions,
@@ -154,7 +154,9 @@ def test_a_gpu_gives_the_same_numbers(fitted):
 
 def test_network_is_loaded_only_when_needed_and_only_if_its_name_may_be():
     features = {"backbone": "os:system", "layers": ("a",), "preprocessing": Preprocessing(resize=(8, 8))}
-    encoder = LinearEncoder({"features": features}, linear_weights({"a": 4}, 1, 2), voxel_units(2), describe())
+    encoder = LinearEncoder.from_parts(
+        {"features": features}, linear_weights({"a": 4}, 1, 2), voxel_units(2), describe()
+    )
     with pytest.raises(InputValueError, match="'os:system' would import and run code named by a file"):
         encoder.encode(TEST, device="cpu")
 
@@ -162,7 +164,7 @@ def test_network_is_loaded_only_when_needed_and_only_if_its_name_may_be():
 def test_network_of_another_size_is_refused_with_the_layer_named():
     features = {"backbone": "tiny", "layers": ("first",), "preprocessing": Preprocessing(resize=(20, 20))}
     weights = linear_weights({"first": 400}, 1, 2)
-    encoder = LinearEncoder({"features": features}, weights, voxel_units(2), describe(), tiny_backbone())
+    encoder = LinearEncoder.from_parts({"features": features}, weights, voxel_units(2), describe(), tiny_backbone())
     with pytest.raises(InputValueError, match=r"layer 'first' gives features of shape \(1296,\).*made for \(400,\)"):
         encoder.encode(TEST, device="cpu")
 
@@ -182,7 +184,7 @@ def test_weights_that_do_not_fit_are_named(changes, message):
     good = eeg()
     tensors = {n: t for n, t in (good._tensors | changes).items() if t is not None}
     with pytest.raises(InputValueError, match=message):
-        LinearEncoder(good.config, tensors, good.units, good.description, tiny_backbone())
+        LinearEncoder.from_parts(good.config, tensors, good.units, good.description, tiny_backbone())
 
 
 def test_reductions_must_be_one_or_one_for_each_repetition():
@@ -207,10 +209,13 @@ def test_identity_follows_every_weight():
     assert one.identity() != linear(7, backbone=tiny_backbone(seed=1)).identity()
     assert one.identity() != linear(7, subject=2).identity()
     changed = one._tensors | {"readout.bias": one._tensors["readout.bias"] + 1e-6}
-    other = LinearEncoder(one.config, changed, one.units, one.description, tiny_backbone())
+    other = LinearEncoder.from_parts(one.config, changed, one.units, one.description, tiny_backbone())
     assert other.identity() != one.identity()
     half = {name: tensor.bfloat16() for name, tensor in one._tensors.items()}
-    assert LinearEncoder(one.config, half, one.units, one.description, tiny_backbone()).identity() != one.identity()
+    assert (
+        LinearEncoder.from_parts(one.config, half, one.units, one.description, tiny_backbone()).identity()
+        != one.identity()
+    )
 
 
 def test_encoder_is_shown_in_one_line():

@@ -11,7 +11,8 @@ from braincodec.legacy.keys import SENSOR_SCORES, newer_names
 from braincodec.legacy.reduction import CARD_NOTE, VIT_FEATURES, VIT_LAYERS, fold, parameters
 from braincodec.legacy.tensors import tensor
 from braincodec.models.base import Encoder
-from braincodec.models.linear import SENSOR_DIMS, LinearEncoder
+from braincodec.models.linear import LinearEncoder
+from braincodec.models.linear.encoder import SENSOR_DIMS
 from braincodec.responses import build_sensor_units
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ThingsEegViT(Family):
         with content_of(f"metadata of {self._title(subject, None)}"):
             training = _splits(metadata.get("encoding_models", {}))
         with content_of(what):
-            return LinearEncoder(
+            return LinearEncoder.from_parts(
                 {"features": VIT_FEATURES, "reductions": len(each)}, tensors, units, self.description(subject, training)
             )
 

@@ -65,7 +65,7 @@ class NsdFwRF(Family):
         count = sum(len(readout["b"]) for _, readout in parts)
         units, training = self._units(subject, roi, count)
         with content_of(f"weights of {self._title(subject, roi)}"):
-            return FwRF({"parts": len(parts)}, tensors, units, self.description(subject, training, roi))
+            return FwRF.from_parts({"parts": len(parts)}, tensors, units, self.description(subject, training, roi))
 
     def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
         return subject_names("metadata", subject, f"_roi-{roi}.npy")

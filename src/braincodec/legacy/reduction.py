@@ -11,7 +11,7 @@ from braincodec.errors import InputValueError
 from braincodec.features import FeatureConfig
 from braincodec.features.preprocessing import TORCHVISION_IMAGENET
 from braincodec.legacy.inert import PickledRecord
-from braincodec.models.linear import REDUCTION
+from braincodec.models.linear.encoder import REDUCTION
 
 if TYPE_CHECKING:
     import torch

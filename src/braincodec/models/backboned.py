@@ -10,6 +10,7 @@ from braincodec.errors import InputValueError
 from braincodec.features import FeatureExtractor, get_backbone
 from braincodec.features.preprocessing import Preprocessing
 from braincodec.models.base import Encoder
+from braincodec.models.trainable import Parts
 
 if TYPE_CHECKING:
     import torch
@@ -24,22 +25,13 @@ class BackboneEncoder(Encoder):
 
     The network stays as it was loaded: another device or dtype is computed with a copy, so that encoders can share
     it and what is saved is never less exact than what was read.
-
-    Parameters
-    ----------
-    config, tensors, units, description
-        See `Encoder`.
-    backbone : Backbone, optional
-        The network, when it is at hand already; needed where its name is not one that `get_backbone` knows.
     """
 
-    def __init__(
-        self, config: Any, tensors: Any, units: Any, description: Any, backbone: Backbone | None = None
-    ) -> None:
-        self._given = backbone
+    def _adopt(self, parts: Parts) -> None:
+        self._given = parts.backbone
         self._loaded: Backbone | None = None
         self._extractor: FeatureExtractor | None = None
-        super().__init__(config, tensors, units, description)
+        super()._adopt(parts)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -83,7 +75,7 @@ class BackboneEncoder(Encoder):
 
     def _with(self, config: Any, tensors: dict[str, torch.Tensor], units: Any) -> Self:
         """The same kind of model over the same network."""
-        other = type(self)(config, tensors, units, self.description, backbone=self._given)
+        other = type(self).from_parts(config, tensors, units, self.description, backbone=self._given)
         other._loaded = self._loaded
         return other
 

@@ -1,20 +1,19 @@
-"""What an encoder promises."""
+"""What an encoder promises, trained and untrained."""
 
 from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from braincodec.config import Config
-from braincodec.errors import InputValueError
+from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.features.preprocessing import Preprocessing
-from braincodec.models.description import ModelDescription
 from braincodec.models.tensors import add_tensor
+from braincodec.models.trainable import Trainable
 from braincodec.registry import Registry
 
 if TYPE_CHECKING:
@@ -29,51 +28,46 @@ MODELS = Registry(
     "kind of model",
     entry_point_group="braincodec.models",
     built_in={
-        "fwrf": "braincodec.models.fwrf:FwRF",
-        "linear": "braincodec.models.linear:LinearEncoder",
-        "gaussian_fwrf": "braincodec.models.gaussian_fwrf:GaussianFwRF",
+        "fwrf": "braincodec.models.fwrf.encoder:FwRF",
+        "linear": "braincodec.models.linear.encoder:LinearEncoder",
+        "gaussian_fwrf": "braincodec.models.gaussian_fwrf.encoder:GaussianFwRF",
     },
 )
 register_model = MODELS.register
 
 
-class Encoder(abc.ABC):
-    """A trained model that predicts responses to images.
-
-    Parameters
-    ----------
-    config : Config or dict
-        Settings of this kind of model.
-    tensors : mapping of str to torch.Tensor
-        All weights.
-    units : xarray.Dataset
-        Per-unit coordinates and scores: dims (unit, roi), or (repetition, channel, time).
-    description : ModelDescription or dict
-    """
-
-    kind: ClassVar[str]
-    config_class: ClassVar[type[Config]]
-
-    def __init__(
-        self,
-        config: Config | dict[str, Any],
-        tensors: Mapping[str, torch.Tensor],
-        units: xr.Dataset,
-        description: ModelDescription | dict[str, Any],
-    ) -> None:
-        self.config: Any = self.config_class.parse(config)
-        self.description = ModelDescription.parse(description)
-        self.units = units
-        self._tensors = dict(tensors)
-        self._prepared: tuple[torch.device, torch.dtype] | None = None
-        self._check()
+class Encoder(Trainable):
+    """A model that predicts responses to images: made untrained by its settings, trained by `fit`."""
 
     def __repr__(self) -> str:
+        if not self.trained:
+            settings = ", ".join(f"{name}={value!r}" for name, value in self.recipe or ())
+            return f"<{type(self).__name__}, not trained: {settings}>"
         about = self.description
         roi = f", {about.roi}" if about.roi else ""
         shape = " x ".join(f"{size:,} {dim}" for dim, size in zip(self.response_dims, self.response_shape, strict=True))
         simulated = ", simulated" if about.simulated else ""
         return f"<{type(self).__name__} {about.model}, subject {about.subject}{roi}: {shape}{simulated}>"
+
+    def of_subject(self, subject: object) -> Encoder:
+        """The same model for the units of one of several subjects.
+
+        Raises
+        ------
+        UnknownNameError
+        """
+        subjects = self.units["subject"].values.astype(str) if "subject" in self.units else None
+        if subjects is None or "unit" not in self.response_dims:
+            known = [str(self.description.subject)]
+            if str(subject) in known:
+                return self
+        else:
+            known = list(dict.fromkeys(subjects.tolist()))
+            if known == [str(subject)]:
+                return self
+            if str(subject) in known:
+                return self.select(unit=np.flatnonzero(subjects == str(subject)))
+        raise UnknownNameError("subject", str(subject), known, where=f"of {self.description.model}")
 
     # what a kind of model provides
 
@@ -86,10 +80,6 @@ class Encoder(abc.ABC):
     @abc.abstractmethod
     def response_dims(self) -> tuple[str, ...]:
         """``("unit",)`` or ``("repetition", "channel", "time")``."""
-
-    @abc.abstractmethod
-    def _check(self) -> None:
-        """Raise `InputValueError` where weights and units disagree."""
 
     @abc.abstractmethod
     def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
@@ -214,6 +204,8 @@ class Encoder(abc.ABC):
         """
         from braincodec.models.run import encode
 
+        if not self.trained:
+            raise self._not_trained()
         return encode(
             self, stimuli, device=device, dtype=dtype, batch_size=batch_size, progress=progress, on_bad=on_bad
         )
@@ -253,6 +245,8 @@ class Encoder(abc.ABC):
         """
         from braincodec.models.run import encode_to
 
+        if not self.trained:
+            raise self._not_trained()
         return encode_to(
             self,
             path,
@@ -270,6 +264,8 @@ class Encoder(abc.ABC):
         """Write the artefact folder `path` (settings, weights, units, card, checksums)."""
         from braincodec.artefact import write_artefact
 
+        if not self.trained:
+            raise self._not_trained()
         return write_artefact(path, self, overwrite=overwrite)
 
     @staticmethod

@@ -10,7 +10,9 @@ import numpy as np
 
 from braincodec.config import Config
 from braincodec.errors import InputValueError
-from braincodec.models.base import Encoder, ModelDescription
+from braincodec.models.base import Encoder
+from braincodec.models.description import ModelDescription
+from braincodec.models.trainable import Parts
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +55,8 @@ class JointEncoder(Encoder):
         self._preprocessings = tuple(dict.fromkeys(member.preprocessing for member in self.members))
         self.preferred_batch_size = min(member.preferred_batch_size for member in self.members)
         config = JointConfig(members=tuple(map(_name, self.members)))
-        super().__init__(config, {}, join_units(self.members), _join_descriptions(self.members))
+        self.recipe = None
+        self._adopt(Parts(config, {}, join_units(self.members), _join_descriptions(self.members)))
 
     def _check(self) -> None:
         """Nothing is left to check: `join_units` has compared the members."""

@@ -212,7 +212,7 @@ def _encoder(
             "noise of one repetition": f"{NOISE} microvolt",
         },
     }
-    return LinearEncoder(config, tensors, units, description, backbone=network)
+    return LinearEncoder.from_parts(config, tensors, units, description, backbone=network)
 
 
 def _tensor(values: NDArray[np.float64]) -> torch.Tensor:

@@ -264,4 +264,4 @@ def _encoder(
         "seed": seed,
         "training": {"backbone": network.name, "calibrated on": f"{calibration} simulated training stimuli"},
     }
-    return GaussianFwRF(config, tensors, units, description, backbone=network)
+    return GaussianFwRF.from_parts(config, tensors, units, description, backbone=network)

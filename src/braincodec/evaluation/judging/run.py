@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from braincodec.datasets.base import Dataset, Recording
+from braincodec.datasets.choosing import as_recordings
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.judging.about import describe
 from braincodec.evaluation.judging.choose import choose_metrics
@@ -132,7 +133,7 @@ def evaluate(
     >>> round(scores.value("correlation", roi="V1"), 1)
     0.9
     """
-    recordings = _recordings(dataset)
+    recordings = as_recordings(dataset)
     settings = Settings.parse(
         {
             "part": part,
@@ -183,29 +184,6 @@ def _kind_of_ceiling(noise_ceiling: Any) -> str:
     return noise_ceiling if isinstance(noise_ceiling, str) else "given"
 
 
-def _recordings(dataset: Any) -> list[Recording]:
-    if isinstance(dataset, Dataset):
-        subjects = dataset.subjects()
-        if len(subjects) != 1:
-            raise InputValueError(
-                f"{dataset.name} has {len(subjects)} subjects; choose: [data.subject(name) for name in "
-                f"{subjects[:3]}...], or one of them"
-            )
-        return [dataset.subject(subjects[0])]
-    recordings = (
-        [dataset] if isinstance(dataset, Recording) else list(dataset) if isinstance(dataset, list | tuple) else []
-    )
-    if not recordings or not all(isinstance(item, Recording) for item in recordings):
-        raise InputTypeError(
-            f"predictions are judged against a Recording, a Dataset with one subject or a list of Recordings, not "
-            f"{type(dataset).__name__}"
-        )
-    names = [recording.subject for recording in recordings]
-    if len(set(names)) != len(names):
-        raise InputValueError(f"subjects must have different names, not {', '.join(names)}")
-    return recordings
-
-
 def _givens(given: Any, recordings: Sequence[Recording], direction: str, name: str | None) -> list[Given]:
     if isinstance(given, list | tuple):
         if len(given) != len(recordings):
@@ -245,12 +223,15 @@ def _predictions(
     stimuli = recording.stimuli[ids]
     if not hasattr(given.value, "response_shape"):
         return given.value.encode(stimuli)
-    if 4 * len(ids) * math.prod(given.value.response_shape) <= PREDICTED_BYTES:
-        return given.value.encode(stimuli, **options)
+    model = given.value
+    if "unit" in model.response_dims and len(set(model.units.get("subject", model.units["unit"][:1]).values)) > 1:
+        model = model.of_subject(recording.subject)
+    if 4 * len(ids) * math.prod(model.response_shape) <= PREDICTED_BYTES:
+        return model.encode(stimuli, **options)
     from braincodec.responses import open_responses
 
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="braincodec-"))
-    return open_responses(given.value.encode_to(Path(folder) / "predicted.zarr", stimuli, **options))
+    return open_responses(model.encode_to(Path(folder) / "predicted.zarr", stimuli, **options))
 
 
 def _decoded(model: Any, recording: Recording, ids: list[str], settings: Settings) -> Any:

@@ -14,11 +14,10 @@ from braincodec.features import FeatureConfig, FeatureExtractor
 from braincodec.models.backboned import BACKBONE, BackboneEncoder
 from braincodec.models.base import register_model
 from braincodec.models.tensors import add_tensor, check_tensor_shapes
+from braincodec.models.trainable import Parts
 
 if TYPE_CHECKING:
     import torch
-
-    from braincodec.features.backbone import Backbone
 
 REDUCTION = "reduction."
 SENSOR_DIMS = ("repetition", "channel", "time")
@@ -46,29 +45,22 @@ class LinearEncoder(BackboneEncoder):
     Standardisation and PCA are kept as one affine map, cut into one block for each layer, so that a layer's
     features are projected as soon as they exist and the concatenated features never do.
 
-    Parameters
-    ----------
-    config : LinearConfig or dict
-    tensors : mapping
-        ``reduction.<layer>`` (reductions * components, features of the layer) for each layer, ``reduction.bias``
-        (reductions * components,), ``readout.weight`` (repetitions, outputs, components), ``readout.bias``
-        (repetitions, outputs), and optionally ``backbone.*``, the network's own weights.
-    units, description
-        See `Encoder`. Outputs are units, or channels x times in C order, one set for each repetition.
-    backbone : Backbone, optional
-        The network, when it is at hand already.
+    Notes
+    -----
+    Trained, it consists of the tensors ``reduction.<layer>`` (reductions * components, features of the layer) for each
+    layer, ``reduction.bias`` (reductions * components,), ``readout.weight`` (repetitions, outputs, components),
+    ``readout.bias`` (repetitions, outputs), and optionally ``backbone.*``, the network's own weights. Outputs are
+    units, or channels x times in C order, one set for each repetition.
     """
 
     kind: ClassVar[str] = "linear"
     config_class = LinearConfig
     preferred_batch_size = 48
 
-    def __init__(
-        self, config: Any, tensors: Any, units: Any, description: Any, backbone: Backbone | None = None
-    ) -> None:
+    def _adopt(self, parts: Parts) -> None:
         self._shared_key: str | None = None
         self._running: FeatureExtractor | None = None
-        super().__init__(config, tensors, units, description, backbone)
+        super()._adopt(parts)
 
     @property
     def response_dims(self) -> tuple[str, ...]:
