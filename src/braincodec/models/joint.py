@@ -13,6 +13,7 @@ from braincodec.errors import InputValueError
 from braincodec.models.base import Encoder
 from braincodec.models.description import ModelDescription
 from braincodec.models.trainable import Parts
+from braincodec.subjects import plain_subject
 
 if TYPE_CHECKING:
     import torch
@@ -167,14 +168,21 @@ def join_units(members: Sequence[Encoder]) -> xr.Dataset:
         raise InputValueError(f"cannot join encoders with different response dims: {sorted(dims)}")
     if dims != {("unit",)}:
         return _stack_sensors(members)
-    return _spread_membership(concatenate_units([_with_identity(member) for member in members]))
+    subjects = _subjects(members)
+    return _spread_membership(concatenate_units(list(map(_with_identity, members, subjects))))
 
 
-def _with_identity(member: Encoder) -> xr.Dataset:
+def _subjects(members: Sequence[Encoder]) -> np.ndarray:
+    """Subject of each member: numbers where all have one, else names."""
+    subjects = np.array([plain_subject(member.description.subject) for member in members])
+    return subjects.astype(np.int32) if subjects.dtype.kind == "i" and subjects.max() < 2**31 else subjects
+
+
+def _with_identity(member: Encoder, subject: np.generic) -> xr.Dataset:
     size = member.units.sizes["unit"]
     table = member.units
     if "subject" not in table:
-        table = table.assign(subject=("unit", np.full(size, member.description.subject, np.int32)))
+        table = table.assign(subject=("unit", np.full(size, subject)))
     if member.description.roi is not None and "model_roi" not in table:
         table = table.assign(model_roi=("unit", np.full(size, member.description.roi)))
     return table
@@ -205,6 +213,6 @@ def _stack_sensors(members: Sequence[Encoder]) -> xr.Dataset:
         for name in names:
             if not np.array_equal(first[name].values, member.units[name].values):
                 raise InputValueError(f"cannot join encoders whose {name} coordinates differ")
-    coordinates: dict[str, Any] = {"subject": [member.description.subject for member in members]}
+    coordinates: dict[str, Any] = {"subject": _subjects(members)}
     coordinates |= {name: first[name].values for name in names}
     return xr.Dataset(coords=coordinates, attrs=first.attrs)
