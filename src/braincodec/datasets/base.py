@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from braincodec.datasets.catalogue import count_problems, describe_dataset, verify_dataset
+from braincodec.datasets.download import Download
 from braincodec.datasets.split import Split
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.registry import Registry
@@ -212,6 +213,8 @@ class Dataset(ABC):
     expected : mapping of subject to Counts
     how_to_get : str
         Where the files are to be had, and under which names.
+    downloads : tuple of Download
+        What `braincodec.datasets.fetch` fetches: files that anybody may have; none where an agreement comes first.
     split_origin : str
         Whose split the recordings have: a published one, or one drawn here with a seed.
 
@@ -237,6 +240,7 @@ class Dataset(ABC):
     citation: ClassVar[str]
     expected: ClassVar[Mapping[str, Counts]]
     how_to_get: ClassVar[str] = ""
+    downloads: ClassVar[tuple[Download, ...]] = ()
     split_origin: ClassVar[str] = ""
 
     FACTS: ClassVar[tuple[str, ...]] = ("modality", "species", "licence", "citation", "expected")

@@ -29,6 +29,7 @@ def describe_dataset(dataset: Dataset) -> str:
         "licence": dataset.licence,
         "citation": dataset.citation,
         "to get it": dataset.how_to_get,
+        "fetched": _fetch_line(dataset),
     }
     lines = [dataset.name]
     for label, text in facts.items():
@@ -93,3 +94,8 @@ def _size_line(dataset: Dataset, names: Iterable[str]) -> str:
     if not files:
         return ""
     return f"{sum(path.stat().st_size for path in files) / 1e6:,.1f} MB in {len(files)} files"
+
+
+def _fetch_line(dataset: Dataset) -> str:
+    count = len(dataset.downloads)
+    return f"{count} files by braincodec.datasets.fetch({dataset.name!r}, root)" if count else ""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.datasets.base import Counts, Dataset, Recording, Split, register_dataset
+from braincodec.datasets.download import Download
 from braincodec.datasets.reading import read_npy
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.responses import build_responses, build_units
@@ -19,9 +20,28 @@ from braincodec.stimuli import StimulusSet
 # the folder of responses averaged over repetitions has had several names
 AVERAGED = ("responses_repeat_averaged", "responses_repeataveraged", "responses")
 RAW, IMAGES = "responses_raw", "images"
+# versions of the authors' repository that hold the files; addresses of a version do not change
+REPOSITORY = "https://raw.githubusercontent.com/cowleygroup/V4_compact_models"
+RESPONSES_VERSION = "d1b3526933e6bad537140a53b54abe797588f23b"
+IMAGES_VERSION = {
+    "190927": "f6cbd03109489bef1bbbb5aaeef4f74d22d0dd7b",
+    "210224": "af82f72c64315676b33fd5d416e06efdbd4028de",
+    "210325": "c6b96b0d640f9abfc06912b0388e9ea5f23b5b77",
+    "210621": "be80252db06ba35040765b4d4d171e4717edac3d",
+}
 SESSION_OF_ZIP = re.compile(r"images_(\d+)\.zip")
 TEST_SHARE = 0.2
 ROUNDING = 1e-6  # spikes, between a mean of repetitions and the published one
+
+
+def _downloads() -> tuple[Download, ...]:
+    files = {f"{IMAGES}/images_{session}.zip": version for session, version in IMAGES_VERSION.items()}
+    files |= {f"{AVERAGED[0]}/responses_{session}.npy": RESPONSES_VERSION for session in IMAGES_VERSION}
+    files |= {f"{RAW}/responses_210325.npy": RESPONSES_VERSION}
+    return tuple(
+        Download(f"{REPOSITORY}/{version}/data_V4_responses/{file}", file, subject=Path(file).stem.rpartition("_")[2])
+        for file, version in files.items()
+    )
 
 
 @register_dataset("macaque_v4")
@@ -62,6 +82,7 @@ class MacaqueV4(Dataset):
         "the folder data_V4_responses of https://github.com/cowleygroup/V4_compact_models holds images/, "
         "responses_repeat_averaged/ and responses_raw/"
     )
+    downloads = _downloads()
     split_origin = (
         "drawn at random with a seed, about 80 % train and 20 % test, near copies of an image on one side; the "
         "authors hold out sessions, not images"

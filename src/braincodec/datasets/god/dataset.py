@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from braincodec.datasets.base import Counts, Dataset, Recording, register_dataset
 from braincodec.datasets.category_split import zero_shot_split
+from braincodec.datasets.download import Download
 from braincodec.datasets.god.bdpy_file import read_bdpy_file
 from braincodec.datasets.god.files import GodFile, read_npz_file
 from braincodec.datasets.god.labels import (
@@ -100,11 +101,15 @@ class GenericObjectDecoding(Dataset):
         "5": Counts(stimuli=1250, units=4370, repetitions=35),
     }
     how_to_get = (
-        "npz form (about 0.8 GB, if stored in double precision): the folder Kamitani of the data that "
-        "https://github.com/zjc062/mind-vis links to; bdpy form (about 0.7 GB): "
-        "https://figshare.com/articles/dataset/Generic_Object_Decoding/7387130, its pictures on request at "
-        "https://forms.gle/ujvA34948Xg49jdn9. Not fetched automatically, because the terms of the pictures have to be "
-        "agreed to"
+        "bdpy form: Subject1.h5 and so on (about 0.7 GB) are public, "
+        "https://figshare.com/articles/dataset/Generic_Object_Decoding/7387130; their pictures, whose terms have to be "
+        "agreed to, on request at https://forms.gle/ujvA34948Xg49jdn9, go beside them into training/ and test/. npz "
+        "form, with pictures (about 0.8 GB, if stored in double precision): the folder Kamitani of the data that "
+        "https://github.com/zjc062/mind-vis links to"
+    )
+    downloads = tuple(
+        Download(f"https://ndownloader.figshare.com/files/{number}", f"Subject{subject}.h5", subject=str(subject))
+        for subject, number in enumerate((15049646, 15049649, 15049652, 15049655, 15049658), start=1)
     )
     split_origin = (
         "published: 1,200 training and 50 test pictures, the test of categories that are not in training (zero-shot); "

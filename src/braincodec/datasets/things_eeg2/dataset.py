@@ -11,6 +11,7 @@ import numpy as np
 
 from braincodec.datasets.base import Counts, Dataset, Recording, register_dataset
 from braincodec.datasets.category_split import zero_shot_split
+from braincodec.datasets.download import Download
 from braincodec.datasets.things_eeg2.opening import Found, RawOptions, preprocessed_trials, raw_problems, raw_trials
 from braincodec.datasets.things_eeg2.pictures import Pictures, metadata_file, open_pictures
 from braincodec.datasets.things_eeg2.preparation import Preparation, open_preparation
@@ -77,9 +78,10 @@ class ThingsEEG2(Dataset):
     sessions: ClassVar[int] = 4
     how_to_get = (
         "https://osf.io/3jk45: preprocessed data (17 channels, about 1.1 GB a subject in double precision), raw data "
-        "(63 channels at 1,000 Hz, some gigabytes a session) and the image set. Not fetched automatically, because the "
-        "terms of the pictures have to be agreed to"
+        "(63 channels at 1,000 Hz, some gigabytes a session) and the image set. Only the list of pictures is fetched "
+        "automatically, because the terms of the pictures have to be agreed to"
     )
+    downloads = (Download("https://osf.io/qkgtf/download", "image_set/image_metadata.npy"),)
     split_origin = (
         "published: 16,540 training and 200 test pictures, the test of concepts that are not in training (zero-shot); "
         "validation=k sets k of the training concepts aside"
