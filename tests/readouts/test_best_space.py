@@ -40,7 +40,7 @@ def test_each_unit_gets_its_best_space_with_that_spaces_own_fit():
         name = fit.names[number]
         assert fit.alpha[unit] == each[name].alpha[unit]
         column = list(fit.units_of[name]).index(unit)
-        np.testing.assert_allclose(fit.weights[name][:, column], each[name].weights[:, unit], atol=1e-6)
+        np.testing.assert_allclose(fit.weights[name][:, column], each[name].weights[:, unit], atol=5e-6)
         np.testing.assert_allclose(predicted[:, unit], each[name].predict(layers[name])[:, unit], atol=1e-5)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,16 +13,17 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from braincodec.device import fast_matmul, keep_freed_memory, resolve_device
-from braincodec.errors import InputValueError
+from braincodec.errors import InputTypeError, InputValueError
 from braincodec.progress import progress_bar
 from braincodec.readouts.alphas import check_alphas
+from braincodec.readouts.centring import CentredResponses, centre_responses
 from braincodec.readouts.draw_solver import draw_losses, draw_weights, fold_targets
 from braincodec.readouts.draws import dirichlet_draws
 from braincodec.readouts.folds import make_folds
-from braincodec.readouts.problem import best_alphas
 from braincodec.readouts.results import predict, warn_about_units
 from braincodec.readouts.spaces import BandedFold, Bands, check_spaces, make_bands, make_fold
 from braincodec.readouts.targets import Responses, Sink, Targets, check_sink, open_targets
+from braincodec.readouts.tiles import best_alphas, refuse_overflow
 from braincodec.readouts.torch_dtype import readout_dtype
 from braincodec.readouts.workers import Workers
 
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
 Doubles = NDArray[np.float64]
 # of moments and responses of the units that are searched at once: each block factorises all draws anew
 BLOCK_BYTES = 2**30
+# of the features' weights that are made at once
+WEIGHT_BYTES = 128 * 2**20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BandedRidgeFit:
     """A banded ridge regression with what the search found.
 
@@ -69,6 +73,10 @@ class BandedRidgeFit:
     alphas: Doubles
     missing: NDArray[np.bool_]
     constant: NDArray[np.bool_]
+
+    def __repr__(self) -> str:
+        spaces = ", ".join(f"{name} ({cut.stop - cut.start:,})" for name, cut in self.spaces.items())
+        return f"<BandedRidgeFit: {len(self.intercept):,} units on {spaces}, {len(self.draws):,} draws>"
 
     @property
     def space_weights(self) -> Doubles:
@@ -215,9 +223,12 @@ def banded_ridge_cv(
 
 
 def _check_draws(draws: Any, concentration: Any, spaces: int, seed: int) -> Doubles:
-    if np.ndim(draws) == 0:
+    if isinstance(draws, Integral) and not isinstance(draws, bool):
         return dirichlet_draws(int(draws), spaces, concentration, seed)
-    found = np.asarray(draws, np.float64)
+    found = np.asarray(draws)
+    if found.dtype.kind not in "iuf" or not found.ndim:
+        raise InputTypeError(f"draws must be a whole number, or an array of weights of spaces; not {draws!r}")
+    found = found.astype(np.float64)
     if found.ndim != 2 or found.shape[1] != spaces or not len(found):
         raise InputValueError(f"draws must have shape (draws, {spaces}), a column for each space; not {found.shape}")
     if not np.isfinite(found).all() or (found < 0).any() or not found.any(axis=1).all():
@@ -248,55 +259,61 @@ class _Search:
     def blocks(self) -> list[slice]:
         """Slices of units whose moments of all folds fit into memory."""
         stimuli, components = self.bands.coordinates.shape
-        # moments of every fold and two copies of the responses in float32, and twice the responses in float64 meanwhile
-        each = 4 * (len(self.folds) * min(stimuli, components) + 2 * stimuli) + 16 * stimuli
+        # moments of every fold, weights of the components and two copies of the responses in float32, and twice the
+        # responses in float64 meanwhile
+        each = 4 * (len(self.folds) * min(stimuli, components) + components + 2 * stimuli) + 16 * stimuli
         count = -(-self.targets.units // max(1, BLOCK_BYTES // each))
         size = -(-self.targets.units // count)
         return [slice(a, min(self.targets.units, a + size)) for a in range(0, self.targets.units, size)]
 
     def run(self, block: slice, advance: Any) -> None:
         """Search and fit the units of a block."""
-        values, gone = self.targets.block(block)
-        values = np.where(gone, 0, values) if gone.any() else values
-        still = values.max(axis=0) == values.min(axis=0)
-        mean = values.mean(axis=0, dtype=np.float64) if self.bands.centre else np.zeros(values.shape[1])
         like = self.bands.coordinates
-        centred = np.where(still, 0, values - mean) if self.bands.centre else values
-        responses = torch.as_tensor(centred).to(like.dtype).to(like.device)
+        dtype = np.dtype(np.float32 if like.dtype == torch.float32 else np.float64)
+        centred = centre_responses(*self.targets.block(block), centre=self.bands.centre, dtype=dtype)
+        responses, gone, units = torch.as_tensor(centred.values).to(like.device), centred.missing, len(centred.mean)
         parts = [fold_targets(self.bands, fold, responses) for fold in self.folds]
 
         def run(task: tuple[int, int]) -> Doubles:
             number, fold = task
             return draw_losses(self.bands, self.folds[fold], parts[fold], self.draws[number], self.alphas)
 
-        best, draw, alpha = np.full(len(mean), -np.inf), np.zeros(len(mean), np.int64), np.ones(len(mean))
+        best, draw, alpha = np.full(units, -np.inf), np.zeros(units, np.int64), np.ones(units)
         losses = self.workers.map(run, itertools.product(range(len(self.draws)), range(len(self.folds))))
         for number in range(len(self.draws)):
             scores = -np.mean(list(itertools.islice(losses, len(self.folds))), axis=0)  # (alphas, units)
+            refuse_overflow(scores)
             at = best_alphas(scores, self.alphas)
             found = np.take_along_axis(scores, at[None], axis=0)[0]
-            self.scores[number, block] = np.where(gone, np.nan, found)
+            self.scores[number, block] = np.where(gone, np.nan, found * centred.scale**2)
             better = found > best
             best[better], draw[better], alpha[better] = found[better], number, self.alphas[at[better]]
             advance(1)
-        self._fit(block, responses, draw, alpha, mean, gone)
-        self.missing[block], self.constant[block] = gone, still & ~gone
+        self._fit(block, responses, draw, alpha, centred)
+        self.missing[block], self.constant[block] = gone, centred.constant
         self.draw[block] = np.where(gone, -1, draw)
-        self.alpha[block], self.score[block] = np.where(gone, np.nan, alpha), np.where(gone, np.nan, best)
+        self.alpha[block] = np.where(gone, np.nan, alpha)
+        self.score[block] = np.where(gone, np.nan, best * centred.scale**2)
 
     def _fit(
-        self, block: slice, responses: torch.Tensor, draw: NDArray[Any], alpha: Doubles, mean: Doubles, gone: Any
+        self, block: slice, responses: torch.Tensor, draw: NDArray[Any], alpha: Doubles, centred: CentredResponses
     ) -> None:
-        means = np.concatenate([one.mean for one in self.bands.axes])
-        found = np.empty((len(means), len(mean)), np.float32 if responses.dtype == torch.float32 else np.float64)
+        axes, space = self.bands.axes, self.bands.space
+        along = responses.new_empty(len(space), len(draw))  # (components, units)
 
         def run(number: int) -> None:
             columns = np.flatnonzero(draw == number)
-            chosen = responses[:, torch.as_tensor(columns, device=responses.device)]
-            parts = draw_weights(self.bands, chosen, self.draws[number], alpha[columns])
-            found[:, columns] = torch.cat(parts, dim=1).T.cpu().numpy()
+            place = torch.as_tensor(columns, device=responses.device)
+            along[:, place] = draw_weights(self.bands, responses[:, place], self.draws[number], alpha[columns])
 
         list(self.workers.map(run, np.unique(draw)))
-        found[:, gone] = np.nan
-        self.weights[:, block] = found
-        self.intercept[block] = np.where(gone, np.nan, mean - means @ found)
+        means = np.concatenate([one.mean for one in axes])
+        step = max(1, WEIGHT_BYTES // (2 * len(means) * along.element_size()))
+        for begin in range(0, len(draw), step):
+            cut = slice(begin, min(len(draw), begin + step))
+            parts = [one.weights(along[space == number, cut].T) for number, one in enumerate(axes)]
+            found = torch.cat(parts, dim=1).T.cpu().numpy() * centred.scale[cut].astype(centred.values.dtype)
+            found[:, centred.missing[cut]] = np.nan
+            units = slice(block.start + cut.start, block.start + cut.stop)
+            self.weights[:, units] = found
+            self.intercept[units] = np.where(centred.missing[cut], np.nan, centred.mean[cut] - means @ found)

@@ -15,17 +15,18 @@ from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
 from braincodec.readouts.folds import Fold, make_folds
 from braincodec.readouts.principal import Form
-from braincodec.readouts.problem import Piece, Tile, best_alphas, make_tile, pieces, prepare, refit, score
+from braincodec.readouts.problem import prepare
 from braincodec.readouts.results import predict, warn_about_units
 from braincodec.readouts.spaces import check_spaces
 from braincodec.readouts.targets import Responses, Targets, open_targets
+from braincodec.readouts.tiles import Piece, Tile, best_alphas, make_tile, pieces, refit, score
 from braincodec.readouts.torch_dtype import readout_dtype
 from braincodec.readouts.workers import Workers
 
 Doubles = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BestSpaceFit:
     """Ridge regressions, each unit on the feature space that suits it best.
 
@@ -83,6 +84,10 @@ class BestSpaceFit:
     def counts(self) -> dict[str, int]:
         """How many units use each space."""
         return {name: len(self.units_of[name]) for name in self.names}
+
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{count:,} on {name}" for name, count in self.counts().items())
+        return f"<BestSpaceFit: {len(self.space):,} units, {shares}>"
 
 
 def best_space_cv(
@@ -149,7 +154,7 @@ def best_space_cv(
             choice.search(number, values, splits, alphas, targets, options | {"what": f"features {name!r}"}, advance)
         choice.settle()
         for number, values in enumerate(arrays.values()):
-            choice.refit(number, values, splits, alphas, targets, options, np.dtype(dtype), advance)
+            choice.refit(number, values, alphas, targets, options, np.dtype(dtype), advance)
     warn_about_units(choice.missing, choice.constant)
     return choice.fit()
 
@@ -200,7 +205,6 @@ class _Choice:
         self,
         number: int,
         values: NDArray[Any],
-        splits: list[Fold],
         alphas: Any,
         targets: Targets,
         options: dict[str, Any],
@@ -211,7 +215,7 @@ class _Choice:
         chosen = self.space == number
         weights = np.empty((values.shape[1], int(chosen.sum())), dtype)
         if chosen.any():
-            problem = prepare(values, splits, alphas, **options)
+            problem = prepare(values, [], alphas, **options)  # nothing is scored again
             place = np.cumsum(chosen) - 1
 
             def run(piece: Piece) -> slice:

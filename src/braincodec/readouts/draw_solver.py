@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from braincodec.readouts.fold_solver import FoldSolver, make_solver, precise, some_direction
-from braincodec.readouts.principal import eigenvectors, precise_device
+from braincodec.readouts.principal import eigenvectors, precise_device, rounding_of
 from braincodec.readouts.spaces import BandedFold, Bands
 
 Doubles = NDArray[np.float64]
@@ -75,11 +75,22 @@ def draw_losses(bands: Bands, part: BandedFold, targets: FoldTargets, draw: Doub
 
 def _operator(within: torch.Tensor, across: torch.Tensor, scale: torch.Tensor | None, alpha: float) -> torch.Tensor:
     """What turns moments into predictions, float64, shape (size, moments)."""
-    shifted = within + alpha * torch.eye(len(within), dtype=within.dtype, device=within.device)
-    factor = torch.linalg.cholesky(shifted)
-    found = torch.linalg.solve_triangular(factor.T, across, upper=True, left=False)
-    found = torch.linalg.solve_triangular(factor, found, upper=False, left=False)
+    factor = _factor(within, alpha)
+    if factor is None:
+        values, vectors = some_direction(*eigenvectors(within))
+        found = (across @ vectors / (values + alpha)) @ vectors.T
+    else:
+        found = torch.linalg.solve_triangular(factor.T, across, upper=True, left=False)
+        found = torch.linalg.solve_triangular(factor, found, upper=False, left=False)
     return found if scale is None else found * scale
+
+
+def _factor(scatter: torch.Tensor, alpha: float) -> torch.Tensor | None:
+    """Lower triangular factor of ``scatter + alpha``; None where rounding of the scatter matrix drowns alpha."""
+    if alpha <= rounding_of(scatter.trace(), len(scatter)).item():
+        return None
+    factor, failed = torch.linalg.cholesky_ex(scatter + alpha * torch.eye(len(scatter)).to(scatter))
+    return None if int(failed) else factor
 
 
 def _residual_sums(operator: torch.Tensor, targets: FoldTargets) -> Doubles:
@@ -106,8 +117,8 @@ def _tiled_losses(solver: FoldSolver, targets: FoldTargets) -> Doubles:
     return found
 
 
-def draw_weights(bands: Bands, responses: torch.Tensor, draw: Doubles, alpha: Doubles) -> list[torch.Tensor]:
-    """Weights of the features from all stimuli.
+def draw_weights(bands: Bands, responses: torch.Tensor, draw: Doubles, alpha: Doubles) -> torch.Tensor:
+    """Weights of the coordinates of all spaces, from all stimuli.
 
     Parameters
     ----------
@@ -118,20 +129,17 @@ def draw_weights(bands: Bands, responses: torch.Tensor, draw: Doubles, alpha: Do
 
     Returns
     -------
-    list of Tensor, each of shape (units, features of a space)
+    Tensor, shape (components, units)
     """
     place = precise_device(responses.device)
     if bands.scatter is not None:
         scale = bands.scale(draw)
         moments = (bands.coordinates.T @ responses).to(place).double() * scale[:, None]
         found = solve(bands.scatter * torch.outer(scale, scale), moments, alpha) * scale[:, None]  # (components, units)
-        found = found.to(responses.dtype).to(responses.device)
-    else:
-        dual = solve(bands.kernel(draw), responses.to(place).double(), alpha)
-        weights = torch.as_tensor(draw).to(responses.dtype).to(responses.device)[bands.space]
-        dual = dual.to(responses.dtype).to(responses.device)
-        found = (bands.coordinates.T @ dual) * weights[:, None]
-    return [one.weights(found[bands.space == number].T) for number, one in enumerate(bands.axes)]
+        return found.to(responses.dtype).to(responses.device)
+    dual = solve(bands.kernel(draw), responses.to(place).double(), alpha).to(responses.dtype).to(responses.device)
+    weights = torch.as_tensor(draw).to(responses.dtype).to(responses.device)[bands.space]
+    return (bands.coordinates.T @ dual) * weights[:, None]
 
 
 def solve(scatter: torch.Tensor, moments: torch.Tensor, alpha: Doubles) -> torch.Tensor:
@@ -150,14 +158,14 @@ def solve(scatter: torch.Tensor, moments: torch.Tensor, alpha: Doubles) -> torch
     3.0
     """
     used, of_unit = np.unique(alpha, return_inverse=True)
-    if len(used) > FEW_ALPHAS:
-        values, vectors = torch.linalg.eigh(scatter)
+    tried = (_factor(scatter, one) for one in used) if len(used) <= FEW_ALPHAS else ()
+    factors = [factor for factor in tried if factor is not None]
+    if len(factors) < len(used):
+        values, vectors = some_direction(*eigenvectors(scatter))
         strengths = torch.as_tensor(alpha, device=scatter.device)
-        return vectors @ ((vectors.T @ moments) / (values.clamp(min=0)[:, None] + strengths))
+        return vectors @ ((vectors.T @ moments) / (values[:, None] + strengths))
     found = torch.empty_like(moments)
-    identity = torch.eye(len(scatter), dtype=scatter.dtype, device=scatter.device)
-    for number, one in enumerate(used):
+    for number, factor in enumerate(factors):
         columns = torch.as_tensor(np.flatnonzero(of_unit == number), device=scatter.device)
-        factor = torch.linalg.cholesky(scatter + one * identity)
         found[:, columns] = torch.cholesky_solve(moments[:, columns], factor)
     return found

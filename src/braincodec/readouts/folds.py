@@ -131,6 +131,8 @@ def _labels(what: str, values: ArrayLike, stimuli: int) -> NDArray[Any]:
     array = np.asarray(values)
     if array.shape != (stimuli,):
         raise InputValueError(f"{what} must have one entry for each of {stimuli} stimuli, not shape {array.shape}")
+    if any(item is None or item != item for item in array.tolist()):
+        raise InputValueError(f"{what} has no entry for some stimuli: None or NaN")
     return array
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from braincodec.device import fast_matmul, resolve_device
 from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
+from braincodec.readouts.centring import centre_responses, feature_means
 from braincodec.readouts.principal import precise_device
 from braincodec.readouts.results import LinearFit, warn_about_units
 from braincodec.readouts.targets import Responses, Sink, as_features, check_sink, open_targets
@@ -20,7 +21,7 @@ from braincodec.readouts.torch_dtype import readout_dtype
 ROUNDING_MULTIPLE = 10
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LeastSquaresFit(LinearFit):
     """A least-squares regression.
 
@@ -64,8 +65,8 @@ def least_squares(
 
     Notes
     -----
-    By a singular value decomposition in float64. Of features that depend on each other, the solution of smallest norm
-    is given, with a `ReadoutWarning`.
+    By a singular value decomposition in float64 of features brought to the same length. Of features that depend on
+    each other, the solution of smallest norm is given, with a `ReadoutWarning`.
 
     Examples
     --------
@@ -78,13 +79,15 @@ def least_squares(
     stimuli, count = array.shape
     targets = open_targets(responses, stimuli, units)
     check_sink(weights_out, count, targets.units)
+    if fit_intercept and stimuli < 2:
+        raise InputValueError("least squares with an intercept needs at least 2 stimuli, not 1")
     place = resolve_device(device)
     number = readout_dtype(dtype, place)
     kind = np.dtype(dtype)
     weights = np.empty((count, targets.units), kind) if weights_out is None else weights_out
     intercept = np.full(targets.units, np.nan)
     absent, constant = np.zeros((2, targets.units), bool)
-    mean = array.mean(axis=0, dtype=np.float64) if fit_intercept else np.zeros(count)
+    mean = feature_means(array) if fit_intercept else np.zeros(count)
     with torch.inference_mode(), fast_matmul(place):
         inverse, rank = _pseudo_inverse(torch.as_tensor(array - mean, device=precise_device(place)), array.dtype)
         if not rank:
@@ -94,16 +97,13 @@ def least_squares(
         inverse = inverse.to(number).to(place)  # (features, stimuli)
         with progress_bar("least squares", targets.units, show=progress) as advance:
             for block in targets.blocks():
-                values, gone = targets.block(block)
-                values = np.where(gone, 0, values) if gone.any() else values
-                offset = values.mean(axis=0, dtype=np.float64) if fit_intercept else np.zeros(values.shape[1])
-                found = (inverse @ torch.as_tensor((values - offset).astype(kind)).to(place)).cpu().numpy()
-                absent[block], constant[block] = gone, ~gone & (values.max(axis=0) == values.min(axis=0))
-                if fit_intercept:
-                    found[:, constant[block]] = 0
-                found[:, gone] = np.nan
+                responses = centre_responses(*targets.block(block), centre=fit_intercept, dtype=kind)
+                found = (inverse @ torch.as_tensor(responses.values).to(place)).cpu().numpy()
+                found *= responses.scale.astype(kind)
+                found[:, responses.missing] = np.nan
                 weights[:, block] = found
-                intercept[block] = np.where(gone, np.nan, offset - mean @ found)
+                intercept[block] = np.where(responses.missing, np.nan, responses.mean - mean @ found)
+                absent[block], constant[block] = responses.missing, responses.constant
                 advance(block.stop - block.start)
     fit = LeastSquaresFit(weights, intercept, absent, constant, rank)
     remark = f"only {rank} of {count} features are linearly independent; the solution of smallest norm is given"
@@ -113,6 +113,17 @@ def least_squares(
 
 def _pseudo_inverse(features: torch.Tensor, given: np.dtype) -> tuple[torch.Tensor, int]:
     """Of float64 features (stimuli, features) that were rounded to dtype `given`, and their rank."""
+    length = torch.linalg.vector_norm(features, dim=0)
+    # a feature is rounded in proportion to its own size: only at equal sizes does a small direction mean dependence
+    equal = features / torch.where(length > 0, length, 1)
+    inverse, rank = _truncated_inverse(equal, given)
+    if rank == features.shape[1]:
+        return inverse / length[:, None], rank
+    # among many solutions, the smallest is meant in the features' own sizes
+    return _truncated_inverse(features, given)
+
+
+def _truncated_inverse(features: torch.Tensor, given: np.dtype) -> tuple[torch.Tensor, int]:
     if len(features) >= features.shape[1]:
         orthogonal, upper = torch.linalg.qr(features)
         left, values, right = torch.linalg.svd(upper, full_matrices=False)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from braincodec.errors import InputValueError, UnknownNameError
+from braincodec.readouts.centring import feature_means
 
 FORMS = ("auto", "primal", "kernel")
 Form = Literal["auto", "primal", "kernel"]
@@ -35,7 +36,7 @@ class PrincipalAxes:
     dual : Tensor, shape (stimuli, components), or None
         In the kernel form: the axes are ``(features - mean).T @ dual``, and are never made.
     features : Tensor, shape (stimuli, features), or None
-        In the kernel form, as given.
+        In the kernel form, without their mean.
     """
 
     coordinates: torch.Tensor
@@ -60,9 +61,7 @@ class PrincipalAxes:
             return along_axes @ self.axes.T
         assert self.dual is not None
         assert self.features is not None
-        of_stimuli = along_axes @ self.dual.T  # (units, stimuli)
-        mean = torch.as_tensor(self.mean, dtype=of_stimuli.dtype, device=of_stimuli.device)
-        return torch.addr(of_stimuli @ self.features, of_stimuli.sum(1), mean, alpha=-1)
+        return (along_axes @ self.dual.T) @ self.features  # (units, stimuli) @ (stimuli, features)
 
 
 def principal_axes(
@@ -116,7 +115,7 @@ def principal_axes(
     precise = precise_device(device)
     stimuli, count = features.shape
     kernel = form == "kernel" or (form == "auto" and count > stimuli)
-    mean = features.mean(axis=0, dtype=np.float64) if centre else np.zeros(count)
+    mean = feature_means(features) if centre else np.zeros(count)
     blocks = _columns if kernel else _rows
     scatter = torch.zeros((stimuli if kernel else count,) * 2, dtype=torch.float64, device=precise)
     for _, block in blocks(features, mean, precise):
@@ -126,14 +125,11 @@ def principal_axes(
         raise InputValueError(f"all {count} {what} are constant over the {stimuli} stimuli; there is nothing to fit")
     if kernel:
         root = values.sqrt()
-        return PrincipalAxes(
-            (vectors * root).to(dtype).to(device),
-            values,
-            mean,
-            None,
-            (vectors / root).to(dtype).to(device),
-            torch.as_tensor(features).to(dtype).to(device),
-        )
+        centred = torch.empty((stimuli, count), dtype=dtype, device=device)
+        for cut, block in blocks(features, mean, precise):
+            centred[:, cut] = block.to(dtype).to(device)
+        coordinates, dual = ((vectors * factor).to(dtype).to(device) for factor in (root, 1 / root))
+        return PrincipalAxes(coordinates, values, mean, None, dual, centred)
     coordinates = torch.empty((stimuli, len(values)), dtype=dtype, device=device)
     for cut, block in blocks(features, mean, precise):
         coordinates[cut] = (block @ vectors).to(dtype).to(device)
@@ -160,9 +156,13 @@ def eigenvectors(scatter: torch.Tensor, largest: int | None = None) -> tuple[tor
     [3.0, 2.0]
     """
     values, vectors = torch.linalg.eigh(scatter)
-    least = values[-1].clamp(min=0) * (largest or len(scatter)) * torch.finfo(torch.float64).eps
-    first = int((values <= least).sum())
+    first = int((values <= rounding_of(values, largest or len(scatter))).sum())
     return values[first:].flip(0), vectors[:, first:].flip(1)
+
+
+def rounding_of(eigenvalues: torch.Tensor, terms: int) -> torch.Tensor:
+    """How large an eigenvalue rounding alone can make, beside the largest, in a matrix of sums of so many terms."""
+    return eigenvalues.max().clamp(min=0) * terms * torch.finfo(torch.float64).eps
 
 
 def _rows(

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from braincodec.errors import InputValueError
 from braincodec.readouts.targets import as_features
 
+# stored weights are read so many at a time
+WEIGHT_BYTES = 64 * 2**20
 Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 # units without signal choose the largest strength rightly; this many at the smallest mean that the grid is too short
@@ -29,6 +31,7 @@ def predict(features: ArrayLike, weights: Any, intercept: ArrayLike) -> NDArray[
     ----------
     features : array_like, shape (stimuli, features)
     weights : array, shape (features, units)
+        In memory or stored; read a block of units at a time.
     intercept : array_like, shape (units,)
 
     Returns
@@ -46,14 +49,22 @@ def predict(features: ArrayLike, weights: Any, intercept: ArrayLike) -> NDArray[
     >>> predict([[1.0, 2.0]], np.array([[1.0], [10.0]]), [0.5])
     array([[21.5]])
     """
-    array = as_features("features", features)
+    array, offsets = as_features("features", features), np.asarray(intercept)
     if array.shape[1] != weights.shape[0]:
         raise InputValueError(f"features have {array.shape[1]} columns; the readout was fitted on {weights.shape[0]}")
-    matrix = np.asarray(weights)
-    return array.astype(matrix.dtype, copy=False) @ matrix + np.asarray(intercept).astype(matrix.dtype)
+    # the large common part of features in float64: in float32 it would drown what differs between stimuli
+    common = array.mean(axis=0, dtype=np.float64)
+    centred = (array - common).astype(weights.dtype)
+    found = np.empty((len(array), weights.shape[1]), weights.dtype)
+    step = max(1, WEIGHT_BYTES // (8 * len(common)))
+    for begin in range(0, found.shape[1], step):
+        units = slice(begin, begin + step)
+        matrix = np.asarray(weights[:, units])
+        found[:, units] = centred @ matrix + (common @ matrix + offsets[units]).astype(matrix.dtype)
+    return found
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearFit:
     """A linear readout.
 
@@ -76,8 +87,18 @@ class LinearFit:
         """Responses to features (stimuli, features), shape (stimuli, units)."""
         return predict(features, self.weights, self.intercept)
 
+    def summary(self) -> str:
+        """How many units and features, and how many units cannot be fitted."""
+        parts = [f"{len(self.intercept):,} units", f"{self.weights.shape[0]:,} features"]
+        parts += [f"{int(self.missing.sum())} without data"] if self.missing.any() else []
+        parts += [f"{int(self.constant.sum())} that do not vary"] if self.constant.any() else []
+        return ", ".join(parts)
 
-@dataclass(frozen=True, eq=False)
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.summary()}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class RidgeFit(LinearFit):
     """A ridge regression with what cross-validation found.
 
@@ -121,16 +142,11 @@ class RidgeFit(LinearFit):
 
     def summary(self) -> str:
         """One sentence: how many units, and at which edges of the grid they are."""
-        count = len(self.alpha)
-        parts = [
-            f"{count} units",
-            f"{len(self.alphas)} strengths from {self.alphas[0]:.3g} to {self.alphas[-1]:.3g}",
+        return (
+            f"{super().summary()}, {len(self.alphas)} strengths from {self.alphas[0]:.3g} to {self.alphas[-1]:.3g}, "
             f"{int(self.at_smallest_alpha.sum())} units at the smallest and {int(self.at_largest_alpha.sum())} at the "
-            "largest",
-        ]
-        parts += [f"{int(self.missing.sum())} without data"] if self.missing.any() else []
-        parts += [f"{int(self.constant.sum())} that do not vary"] if self.constant.any() else []
-        return ", ".join(parts)
+            "largest"
+        )
 
 
 def warn_about_units(missing: Mask, constant: Mask, *others: str) -> None:

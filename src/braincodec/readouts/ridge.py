@@ -13,9 +13,10 @@ from braincodec.device import fast_matmul, keep_freed_memory, resolve_device
 from braincodec.progress import progress_bar
 from braincodec.readouts.folds import make_folds
 from braincodec.readouts.principal import Form
-from braincodec.readouts.problem import Piece, RidgeProblem, Tile, best_alphas, make_tile, pieces, prepare, refit, score
+from braincodec.readouts.problem import RidgeProblem, prepare, rounding_remark
 from braincodec.readouts.results import RidgeFit, edge_remark, warn_about_units
 from braincodec.readouts.targets import Responses, Sink, Targets, as_features, check_sink, open_targets
+from braincodec.readouts.tiles import Piece, Tile, best_alphas, make_tile, pieces, refit, score
 from braincodec.readouts.torch_dtype import readout_dtype
 from braincodec.readouts.workers import Workers
 
@@ -114,7 +115,7 @@ def ridge_cv(
                 advance(piece.stop - piece.start)
             result.share_alpha(one_alpha)
     fit = result.fit()
-    warn_about_units(fit.missing, fit.constant, edge_remark(fit))
+    warn_about_units(fit.missing, fit.constant, edge_remark(fit), rounding_remark(problem))
     return fit
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,14 +33,11 @@ class Targets:
     stimuli, units : int
     read : callable
         ``read(slice)`` gives an array of shape (stimuli, units of the slice).
-    in_memory : bool
-        Whether reading is free.
     """
 
     stimuli: int
     units: int
     read: Callable[[slice], Any]
-    in_memory: bool
 
     def blocks(self, multiple: int = 1) -> Iterator[slice]:
         """Cut the units so that a block takes a few tens of megabytes, in whole tiles of `multiple` units."""
@@ -109,9 +107,9 @@ def open_targets(responses: Responses, stimuli: int, units: int | None = None) -
     3
     """
     if callable(responses) and not hasattr(responses, "shape"):
-        if units is None or units < 1:
+        if isinstance(units, bool) or not isinstance(units, Integral) or units < 1:
             raise InputValueError(f"responses are a function, so units must say how many there are; got {units!r}")
-        return Targets(stimuli, int(units), responses, in_memory=False)
+        return Targets(stimuli, int(units), responses)
     if not hasattr(responses, "shape"):
         responses = np.asarray(responses)
     shape = tuple(responses.shape)
@@ -123,7 +121,7 @@ def open_targets(responses: Responses, stimuli: int, units: int | None = None) -
         raise InputValueError("responses have no unit")
     if units not in (None, shape[1]):
         raise InputValueError(f"units is {units}, and responses have {shape[1]}")
-    return Targets(stimuli, shape[1], lambda cut: responses[:, cut], isinstance(responses, np.ndarray))
+    return Targets(stimuli, shape[1], lambda cut: responses[:, cut])
 
 
 def as_features(name: str, features: Any) -> NDArray[Any]:
@@ -154,13 +152,20 @@ def as_features(name: str, features: Any) -> NDArray[Any]:
 
 
 def check_sink(sink: Sink | None, features: int, units: int) -> None:
-    """Refuse a place for weights that has another shape than they have.
+    """Refuse a place for weights that has another shape than they have, or holds no floats.
 
     Examples
     --------
     >>> check_sink(np.zeros((4, 2)), features=4, units=2)
     """
-    if sink is not None and tuple(sink.shape) != (features, units):
+    if sink is None:
+        return
+    if not hasattr(sink, "shape") or not hasattr(sink, "__setitem__"):
+        raise InputTypeError(f"weights go into something array-like, not {type(sink).__name__}")
+    dtype = np.dtype(getattr(sink, "dtype", np.float32))
+    if dtype.kind != "f":
+        raise InputTypeError(f"weights go into something that holds floats, not {dtype}")
+    if tuple(sink.shape) != (features, units):
         raise InputValueError(
             f"weights go into something of shape {tuple(sink.shape)}; they have shape ({features}, {units}), "
             "(features, units)"
