@@ -30,7 +30,7 @@ def test_mean_image_of_either_size_is_subtracted(tmp_path, mean):
     checkpoint = torch.load(tmp_path / FWRF / WEIGHTS / "weights_sub-01_roi-V1.pt", weights_only=True)
     mu = checkpoint["best_params"]["enc"]["mu"]
     moved = {**encoder.tensors(), "part-1.mu": mu + 0.5}
-    other = type(encoder)(encoder.config, moved, encoder.units, encoder.description)
+    other = type(encoder).from_parts(encoder.config, moved, encoder.units, encoder.description)
     one, two = (model.encode(IMAGES, device="cpu").values for model in (encoder, other))
     assert np.abs(one - two).max() > 1e-3
 

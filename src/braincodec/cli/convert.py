@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,26 +13,42 @@ from braincodec.cli.output import note, say, say_json, say_table, size
 
 if TYPE_CHECKING:
     from braincodec.legacy.convert import Conversion
+    from braincodec.subjects import Subject
+
+
+class Form(StrEnum):
+    """What `convert` writes."""
+
+    artefacts = "artefacts"
+    ned = "ned"
 
 
 def convert(
-    source: Annotated[str, typer.Argument(metavar="NED_DIR", help="Folder of NED, NEST or BERG as downloaded.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the new store.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Folder of NED, NEST or BERG as downloaded; with --to ned, a store."),
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the new store, or of NED's layout.")],
+    to: Annotated[Form, typer.Option("--to", help="What to write.")] = Form.artefacts,
     model: Annotated[str, typer.Option("--model", "-m", help="Only these models, or all.")] = ALL,
     subject: Annotated[str, typer.Option("--subject", help="Only these: 1,2 or 1-4, or all.")] = ALL,
     roi: Annotated[str, typer.Option("--roi", help="Only these regions, V1,V2, or all.")] = ALL,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """NED, NEST or BERG folder to artefacts. Nothing that its files ask for is run.
+    """NED, NEST or BERG folder to artefacts; or, with --to ned, a store's models to NED's layout.
 
-    Finished artefacts are kept: an interrupted conversion goes on when it is started again.
+    Nothing that the published files ask for is run. What is finished is kept: an interrupted conversion goes on when it
+    is started again.
     """
     from braincodec.legacy.convert import convert_folder, plan_conversion
 
     models, rois = parse_names(model), parse_names(roi)
     numbers = parse_subjects(subject)
     subjects = None if isinstance(numbers, str) else numbers
+    if to is Form.ned:
+        _to_ned(source, target, models, subjects, rois, overwrite, as_json)
+        return
     plan = plan_conversion(source, target, models=models, subjects=subjects, rois=rois)
     pending = [job for job in plan if job.outcome == "pending"]
     _note_memory(pending)
@@ -47,6 +64,34 @@ def convert(
     )
     _say_summary(done, target, as_json)
     if any(job.outcome == "failed" for job in done):
+        raise typer.Exit(1)
+
+
+def _to_ned(
+    source: str,
+    target: Path,
+    models: list[str] | None,
+    subjects: list[Subject] | None,
+    rois: list[str] | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    from braincodec.legacy.to_ned import CONVERTIBLE
+    from braincodec.store.to_ned import store_to_ned
+
+    done = store_to_ned(
+        source,
+        target,
+        models=models,
+        subjects=subjects,
+        rois=rois,
+        overwrite=overwrite,
+        on_start=lambda job: note(job.title),
+    )
+    _say_summary(done, target, as_json)
+    if any(job.outcome == "skipped" for job in done):
+        note(f"NED's layout has a place for {CONVERTIBLE}")
+    if not any(job.outcome in ("converted", "kept") for job in done) or any(job.outcome == "failed" for job in done):
         raise typer.Exit(1)
 
 
@@ -81,7 +126,9 @@ def _say_summary(done: list[Conversion], target: Path, as_json: bool) -> None:
 
 
 def _written(job: Conversion) -> int | None:
-    if job.artefact is None or not job.artefact.is_dir():
+    from braincodec.artefact import CONFIG
+
+    if job.artefact is None or not (job.artefact / CONFIG).is_file():
         return None
     return sum(file.stat().st_size for file in job.artefact.iterdir())
 

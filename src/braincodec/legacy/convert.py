@@ -33,7 +33,7 @@ class Conversion:
     ----------
     name : str
         Identifier of the model, or the path inside the folder of what is no model that can be read.
-    subject : int or None
+    subject : int, str or None
     roi : str or None
         For models fitted one per region.
     outcome : str
@@ -48,7 +48,7 @@ class Conversion:
     """
 
     name: str
-    subject: int | None = None
+    subject: Subject | None = None
     roi: str | None = None
     outcome: Outcome = "pending"
     reason: str = ""
@@ -228,7 +228,7 @@ def _source_bytes(family: Family, subject: int, roi: str | None) -> int | None:
 
 
 def _convert(family: Family, job: Conversion, overwrite: bool) -> Conversion:
-    assert job.artefact is not None and job.subject is not None, "a pending job has both"
+    assert job.artefact is not None and isinstance(job.subject, int), "a pending job has both"
     if job.artefact.exists() and not overwrite:
         return replace(job, outcome="kept")
     started = time.monotonic()

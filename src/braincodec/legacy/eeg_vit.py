@@ -57,9 +57,9 @@ class ThingsEegViT(Family):
         with content_of(f"metadata of {self._title(subject, None)}"):
             training = _splits(metadata.get("encoding_models", {}))
         with content_of(what):
-            return LinearEncoder.from_parts(
-                {"features": VIT_FEATURES, "reductions": len(each)}, tensors, units, self.description(subject, training)
-            )
+            about = self.description(subject, training, metadata=metadata)
+            config = {"features": VIT_FEATURES, "reductions": len(each)}
+            return LinearEncoder.from_parts(config, tensors, units, about)
 
     def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
         return subject_names("metadata", subject, ".npy")

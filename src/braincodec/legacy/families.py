@@ -37,11 +37,15 @@ HOW_TO_GET = (
     "copy it from the published data set into the same place "
     "(of BERG it is the public bucket s3://brain-encoding-response-generator)"
 )
+DATASET = "train_dataset-"
 SUBJECT = "_subject-"  # in BERG's names; NED's have "_sub-"
 # the occipital word form area has two names in published files
 OTHER_SPELLING = {"OWFA": "OVWFA", "OVWFA": "OWFA"}
 # shares of variance do not reach this, percentages of at least one unit do
 LARGEST_SHARE = 2.0
+# what the metadata of a data set that was not published state of their own, under this key
+STATED_KEY = "braincodec"
+STATED = ("response_units", "simulated", "licence", "citation", "notes", "seed")
 # errors that name their file already, or are not the file's fault
 _CLEAR = (DamagedFileError, MissingFileError, OutputError)
 _BAD_CONTENT = (BraincodecError, KeyError, IndexError, TypeError, ValueError, AttributeError)
@@ -54,6 +58,14 @@ FAMILIES = Registry(
         "fmri-nsd_fsaverage-vit_b_32": "braincodec.legacy.fsaverage_vit:NsdFsaverageViT",
     },
 )
+
+# of any data set: folders of a modality with models of a name hold files as those of a published family
+FAMILY_OF_LAYOUT = {
+    ("fmri", "fwrf"): "fmri-nsd-fwrf",
+    ("eeg", "vit_b_32"): "eeg-things_eeg_2-vit_b_32",
+    ("fmri", "vit_b_32"): "fmri-nsd_fsaverage-vit_b_32",
+}
+PUBLISHED_DATASETS = ("nsd", "things_eeg_2", "nsd_fsaverage")
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,13 @@ class Family(abc.ABC):
         self.place = f"{MODELS_FOLDER}/modality-{self.modality}/train_dataset-{self.dataset}/model-{self.name}"
         self.files = self._find()
 
+    @classmethod
+    def of_dataset(cls, dataset: str) -> type[Family]:
+        """A family of the same kind, of a data set that was not published: nothing is known of it but its files."""
+        unknown = {"published_subjects": (), "published_rois": (), "response_units": "unknown"}
+        unknown |= {"licence": "", "citation": "", "dataset": dataset, "model": f"{cls.modality}-{dataset}-{cls.name}"}
+        return type(cls.__name__, (cls,), unknown)
+
     @abc.abstractmethod
     def _find(self) -> Files:
         """Subjects and regions whose weights lie in the folder."""
@@ -142,25 +161,30 @@ class Family(abc.ABC):
         """Regions that can be asked for, of a subject whose weights are here."""
         return self.files.rois_of_subject[subject]
 
-    def description(self, subject: int, training: dict[str, Any], roi: str | None = None) -> ModelDescription:
-        """Who one trained model of the family is."""
-        return ModelDescription(
-            model=self.model,
-            modality=self.modality,
-            dataset=self.dataset,
-            subject=subject,
-            roi=roi,
-            response_units=self.response_units,
-            licence=self.licence,
-            citation=self.citation,
-            notes=self.notes,
-            training=training,
+    def description(
+        self, subject: int, training: dict[str, Any], roi: str | None = None, metadata: dict[str, Any] | None = None
+    ) -> ModelDescription:
+        """Who one trained model of the family is; what its metadata state of their own counts."""
+        known = {name: getattr(self, name) for name in ("response_units", "licence", "citation", "notes")}
+        stated = (metadata or {}).get(STATED_KEY, {})
+        return ModelDescription.parse(
+            known
+            | {name: stated[name] for name in STATED if name in stated}
+            | {
+                "model": self.model,
+                "modality": self.modality,
+                "dataset": self.dataset,
+                "subject": subject,
+                "roi": roi,
+                "training": training,
+            }
         )
 
     def check(self, subject: int, roi: str | None) -> None:
         """Raise `UnknownNameError` for names never published."""
         if subject not in self.published_subjects and subject not in self.files.subjects:
-            raise UnknownNameError("subject", subject, self.published_subjects, where=f"of {self.model}")
+            known_subjects = self.published_subjects or self.files.subjects
+            raise UnknownNameError("subject", subject, known_subjects, where=f"of {self.model}")
         known = tuple(dict.fromkeys((*self.published_rois, *self.files.rois)))
         if roi is not None and roi not in known and OTHER_SPELLING.get(roi) not in known:
             raise UnknownNameError("roi", roi, known, where=f"of {self.model}")
@@ -256,5 +280,14 @@ def subjects_in(names: list[str], stem: str, suffix: str) -> list[int]:
 
 def families_in(folder: Folder) -> dict[str, Family]:
     """The families with at least one subject's weights below `folder`, by identifier."""
-    found = {name: FAMILIES.get(name)(folder) for name in FAMILIES}
-    return {name: family for name, family in found.items() if family.files.subjects}
+    kinds = [FAMILIES.get(name) for name in FAMILIES] + list(_of_other_datasets(folder))
+    return {family.model: family for kind in kinds if (family := kind(folder)).files.subjects}
+
+
+def _of_other_datasets(folder: Folder) -> Iterator[type[Family]]:
+    """Families as the published ones, of other data sets whose models lie in the same layout."""
+    for (modality, name), published in FAMILY_OF_LAYOUT.items():
+        place = f"{MODELS_FOLDER}/modality-{modality}"
+        for dataset in (one.removeprefix(DATASET) for one in folder.names(place) if one.startswith(DATASET)):
+            if dataset not in PUBLISHED_DATASETS and f"model-{name}" in folder.names(f"{place}/{DATASET}{dataset}"):
+                yield FAMILIES.get(published).of_dataset(dataset)

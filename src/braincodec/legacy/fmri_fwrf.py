@@ -63,9 +63,10 @@ class NsdFwRF(Family):
             # the published code loads both parts into networks that share one mean image: the last part's counts
             tensors[f"part-{number}.mu"] = parts[-1][0]["mu"].clone()
         count = sum(len(readout["b"]) for _, readout in parts)
-        units, training = self._units(subject, roi, count)
+        units, training, metadata = self._units(subject, roi, count)
         with content_of(f"weights of {self._title(subject, roi)}"):
-            return FwRF.from_parts({"parts": len(parts)}, tensors, units, self.description(subject, training, roi))
+            about = self.description(subject, training, roi, metadata)
+            return FwRF.from_parts({"parts": len(parts)}, tensors, units, about)
 
     def _metadata_names(self, subject: int, roi: str | None) -> list[str]:
         return subject_names("metadata", subject, f"_roi-{roi}.npy")
@@ -93,11 +94,11 @@ class NsdFwRF(Family):
             trunk["mu"], readout["b"]
         return trunk, readout
 
-    def _units(self, subject: int, roi: str, count: int) -> tuple[xr.Dataset, dict[str, Any]]:
+    def _units(self, subject: int, roi: str, count: int) -> tuple[xr.Dataset, dict[str, Any], dict[str, Any]]:
         names = self._metadata_names(subject, roi)
         if not any(self.folder.is_file(f"{self.place}/{METADATA}/{name}") for name in names):
             # weights without metadata still run; their voxels have no place
-            return build_units(rois={roi: np.ones(count, bool)}, space="volume"), {}
+            return build_units(rois={roi: np.ones(count, bool)}, space="volume"), {}, {}
         metadata = self.metadata(subject, roi)
         units = self.units_from(metadata, subject, roi)
         if units.sizes["unit"] != count:
@@ -108,7 +109,7 @@ class NsdFwRF(Family):
         models = metadata.get("encoding_models", {})
         splits = models.get("train_val_test_nsd_image_splits", models)  # newer files: one level less
         training = {key: np.asarray(splits[key]).astype(int).tolist() for key in SPLIT_KEYS if key in splits}
-        return units, training
+        return units, training, metadata
 
     def _units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
         """Voxels in C order of the region's mask, as ``volume[mask] = response``."""

@@ -59,9 +59,8 @@ class NsdFsaverageViT(Family):
         with content_of(f"metadata of {self._title(subject, None)}"):
             training = {key: np.asarray(splits[key]).astype(int).tolist() for key in SPLITS if key in splits}
         with content_of(what):
-            encoder = LinearEncoder.from_parts(
-                {"features": VIT_FEATURES}, tensors, units, self.description(subject, training)
-            )
+            about = self.description(subject, training, metadata=metadata)
+            encoder = LinearEncoder.from_parts({"features": VIT_FEATURES}, tensors, units, about)
         if roi is None:
             return encoder
         names = units["roi"].values.astype(str).tolist() if "roi" in units else []

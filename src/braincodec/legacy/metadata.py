@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +12,12 @@ from braincodec.legacy.keys import CORRELATIONS, HEMISPHERES, SENSOR_SCORES, SUR
 
 if TYPE_CHECKING:
     from braincodec.models.base import Encoder
+
+NSD_SPLIT = {"train": "train_img_num", "validation": "val_img_num", "test": "test_img_num"}
+THINGS_SPLIT = {"train": "train_img_files", "validation": "val_img_files", "test": "test_img_files"}
+NSD_IMAGE = re.compile(r"nsd-(\d{5})")
+# entries of a description's `training` that no published file has
+NOT_PUBLISHED = ("split", "settings", "software", "curve", "scores")
 
 
 def published_metadata(encoder: Encoder) -> dict[str, Any]:
@@ -35,9 +43,26 @@ def _scores(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
     return {theirs: encoder.units[ours].values for theirs, ours in names.items() if ours in encoder.units}
 
 
-def _splits(encoder: Encoder) -> dict[str, Any]:
+def _splits(encoder: Encoder, keys: dict[str, str]) -> dict[str, Any]:
+    """Stimuli by part under NED's keys, and whatever else the published file said; for people are `NOT_PUBLISHED`."""
     training = encoder.description.training
-    return {key: np.asarray(value) if _is_numbers(value) else value for key, value in training.items()}
+    found = {key: value for key, value in training.items() if key not in NOT_PUBLISHED}
+    parts = training.get("split")
+    if isinstance(parts, dict) and parts.keys() <= keys.keys():
+        found = {keys[part]: _image_numbers(ids) for part, ids in parts.items() if len(ids)} | found
+    return {key: np.asarray(value) if _is_numbers(value) else value for key, value in found.items()}
+
+
+def _image_numbers(ids: Sequence[str]) -> list[Any]:
+    """Numbers of images of the Natural Scenes Dataset, which NED splits by; other ids as they are.
+
+    Examples
+    --------
+    >>> _image_numbers(["nsd-00013", "nsd-72999"]), _image_numbers(["bear_01.jpg"])
+    ([13, 72999], ['bear_01.jpg'])
+    """
+    numbers = [NSD_IMAGE.fullmatch(str(one)) for one in ids]
+    return [int(match[1]) for match in numbers if match] if all(numbers) else list(ids)
 
 
 def _is_numbers(value: Any) -> bool:
@@ -45,17 +70,19 @@ def _is_numbers(value: Any) -> bool:
 
 
 def _as_counted(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
-    """Scores; shares of variance in percent where the published file counted so."""
+    """Scores; shares of variance in percent where the published file counts so: NED's do, BERG's do not."""
     scores = _scores(encoder, names)
-    if encoder.units.attrs.get("published_scores") != "percent":
+    usual = "percent" if names is VOLUME_SCORES else "fraction"
+    if encoder.units.attrs.get("published_scores", usual) != "percent":
         return scores
-    return {key: values if names[key] in CORRELATIONS else values * 100 for key, values in scores.items()}
+    shares = {key for key in scores if names[key] not in CORRELATIONS}
+    return {key: values.astype(np.float64) * 100 if key in shares else values for key, values in scores.items()}
 
 
 def _volume(encoder: Encoder) -> dict[str, Any]:
     units = encoder.units
     fmri: dict[str, Any] = {"ncsnr": units["ncsnr"].values} if "ncsnr" in units else {}
-    if "i" in units and "volume_shape" in units.attrs:
+    if "i" in units and {"volume_shape", "affine"} <= units.attrs.keys():
         mask = np.zeros(tuple(int(size) for size in units.attrs["volume_shape"]), bool)
         mask[units["i"].values, units["j"].values, units["k"].values] = True
         fmri["roi_mask_volume"] = mask
@@ -64,7 +91,7 @@ def _volume(encoder: Encoder) -> dict[str, Any]:
         "fmri": fmri,
         "encoding_models": {
             "encoding_accuracy": _as_counted(encoder, VOLUME_SCORES),
-            "train_val_test_nsd_image_splits": _splits(encoder),
+            "train_val_test_nsd_image_splits": _splits(encoder, NSD_SPLIT),
         },
     }
 
@@ -72,7 +99,7 @@ def _volume(encoder: Encoder) -> dict[str, Any]:
 def _surface(encoder: Encoder) -> dict[str, Any]:
     units = encoder.units
     fmri: dict[str, Any] = {}
-    models: dict[str, Any] = dict(_splits(encoder))
+    models: dict[str, Any] = dict(_splits(encoder, NSD_SPLIT))
     for side, hemisphere in HEMISPHERES.items():
         own = units["hemisphere"].values == hemisphere
         vertices = units["vertex"].values[own]
@@ -92,6 +119,6 @@ def _sensors(encoder: Encoder) -> dict[str, Any]:
         "eeg": {"ch_names": units["channel"].values.astype(str).tolist(), "times": units["time"].values},
         "encoding_models": {
             "encoding_accuracy": _scores(encoder, SENSOR_SCORES),
-            "train_test_things_image_splits": _splits(encoder),
+            "train_test_things_image_splits": _splits(encoder, THINGS_SPLIT),
         },
     }

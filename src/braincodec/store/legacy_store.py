@@ -134,7 +134,8 @@ class LegacyStore(Store):
         return pd.DataFrame(rows, columns=["model", "stimuli", "subject", "roi"])
 
     def _all_families(self) -> list[Family]:
-        return [self.families.get(name) or FAMILIES.get(name)(self.folder) for name in FAMILIES]
+        published = {name: FAMILIES.get(name) for name in FAMILIES if name not in self.families}
+        return [*self.families.values(), *(kind(self.folder) for kind in published.values())]
 
     def _any_family(self, model: str) -> Family:
         """The family of a published model, whether or not its weights are here."""
