@@ -1,7 +1,7 @@
 """Readouts: from features to the responses of every unit.
 
 `ridge_cv` for one set of features, `banded_ridge_cv` for several feature spaces, `best_space_cv` to choose one of
-several for each unit, `least_squares` without regularisation.
+several for each unit, `field_ridge_cv` for maps seen through a window, `least_squares` without regularisation.
 """
 
 # ruff: noqa: F401
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 _MODULE_OF_NAME = {
     "BandedRidgeFit": "banded",
     "BestSpaceFit": "best_space",
+    "FieldRidgeFit": "fields",
     "Fold": "folds",
     "LeastSquaresFit": "ordinary",
     "LinearFit": "results",
@@ -22,6 +23,8 @@ _MODULE_OF_NAME = {
     "banded_ridge_cv": "banded",
     "best_space_cv": "best_space",
     "dirichlet_draws": "draws",
+    "field_ridge_cv": "fields",
+    "field_windows": "field_prior",
     "least_squares": "ordinary",
     "make_folds": "folds",
     "predict": "results",
@@ -32,6 +35,8 @@ if TYPE_CHECKING:  # the same for readers and type checkers
     from braincodec.readouts.banded import BandedRidgeFit, banded_ridge_cv
     from braincodec.readouts.best_space import BestSpaceFit, best_space_cv
     from braincodec.readouts.draws import dirichlet_draws
+    from braincodec.readouts.field_prior import field_windows
+    from braincodec.readouts.fields import FieldRidgeFit, field_ridge_cv
     from braincodec.readouts.folds import Fold, make_folds
     from braincodec.readouts.ordinary import LeastSquaresFit, least_squares
     from braincodec.readouts.results import LinearFit, ReadoutWarning, RidgeFit, predict
