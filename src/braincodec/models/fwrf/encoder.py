@@ -24,10 +24,17 @@ from braincodec.models.fwrf.network import (
     feature_maps,
     pooled_readout,
 )
+from braincodec.models.fwrf.recipe import FwRFRecipe
 from braincodec.models.tensors import check_tensor_shapes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import torch
+
+    from braincodec.models.trainable import Parts
+    from braincodec.models.training_data import Examples
 
 BYTES_PER_IMAGE = 16 * 2**20
 
@@ -51,16 +58,108 @@ class FwRFConfig(Config):
 class FwRF(Encoder):
     """Responses of voxels as a linear readout of features that each voxel pools in its own way.
 
+    Made with these settings it is trained by `fit`: trunk and readouts together, from random weights or AlexNet's
+    first convolutions, by the scheme of the published models. Several recordings share one trunk.
+
+    Parameters
+    ----------
+    epochs : int
+        At most. The epoch with the best correlation on validation stimuli (median over units) is kept.
+    patience : int, optional
+        Stop after so many epochs without a better one. Default: never.
+    learning_rate : float
+        Of Adam.
+    batch_size : int
+        Examples in one step.
+    dropout : float
+        Part of the channels that are left out before each convolution of the trunk.
+    momentum : float
+        Weight of a new batch in the running statistics of the batch norm.
+    sparsity : float
+        L1 penalty on the readout's weights.
+    weight_decay : float
+        L2 penalty on all weights.
+    least_weight : float
+        A unit's error counts by its squared correlation within the batch, at least by this.
+    alternating : bool
+        Each batch moves the trunk, and after another pass the readout, as published; otherwise one pass moves both.
+    repetitions : {"single", "average"}
+        Whether each repetition is an example of its own, as published, or each stimulus with the mean over them.
+    prefilter : str
+        Where the first two convolutions start: ``"alexnet"``, ``"random"``, the path of AlexNet's weights, or
+        ``"auto"``: AlexNet where its weights have been downloaded, else at random; the description says which.
+    train_prefilter, train_trunk : bool
+        Whether the two first, and the other convolutions move.
+    shift : int
+        Augmentation: move images at random by up to so many pixels of 227.
+    held_out : float
+        Part of the training stimuli that only chooses the epoch, where there are no validation stimuli.
+    rois : sequence of str
+        A network for each of these regions, and one for all other units; a unit in several belongs to the first.
+        Default: one network for all units.
+    start : FwRF, str or Path, optional
+        A trained model, or its artefact, that training goes on from: trunk and mean colour, and the readouts where its
+        units are those of the data.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        Of trunk and pooling in training; ``"auto"`` is bfloat16 on GPUs that have it, else float32.
+    seed : int
+        Equal seeds and settings give equal weights on the same machine with as many threads.
+
     Notes
     -----
+    The published scheme: Adam with 0.001 for trunk and readouts, 75 epochs, batches of 128 trials, dropout of whole
+    channels by half, no weight decay, L1 penalty 0.1; errors summed over the batch, weighted by the squared
+    correlation within it (0.1 to 1) and divided by the mean weight (St-Yves and Naselaris, code of Allen et al. 2022,
+    https://doi.org/10.1038/s41593-021-00962-x). Here examples are shuffled anew each epoch, the mean colour is that of
+    the training images alone, and validation responses are means over repetitions.
+
+    Memory beyond the network's: images and responses stay on disk in the workspace (155 kB an image). A step of 128
+    images takes about 2 GB for the trunk, and 37 kB a unit for its weights, gradients and moments: 10,000 units train
+    in about 3 GB.
+
     Trained, it consists, for each part p from 1, of ``part-p.enc.*`` and ``part-p.pre.*`` (trunk, published names),
     ``part-p.mu`` (mean image), ``part-p.rf0..rf2`` (units, side, side), ``part-p.w`` (units, 768), ``part-p.b``
     (units,).
+
+    Examples
+    --------
+    >>> FwRF(epochs=10, patience=3)
+    <FwRF, not trained: epochs=10, patience=3, ...>
     """
 
     kind: ClassVar[str] = "fwrf"
     config_class = FwRFConfig
+    recipe_class = FwRFRecipe
     preferred_batch_size = 16
+
+    def __init__(
+        self,
+        *,
+        epochs: int = 75,
+        patience: int | None = None,
+        learning_rate: float = 1e-3,
+        batch_size: int = 128,
+        dropout: float = 0.5,
+        momentum: float = 0.25,
+        sparsity: float = 0.1,
+        weight_decay: float = 0.0,
+        least_weight: float = 0.1,
+        alternating: bool = True,
+        repetitions: str = "single",
+        prefilter: str = "auto",
+        train_prefilter: bool = True,
+        train_trunk: bool = True,
+        shift: int = 0,
+        held_out: float = 0.1,
+        rois: Sequence[str] = (),
+        start: FwRF | str | Path | None = None,
+        precision: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "start")}
+        self._start = start if isinstance(start, FwRF) else None
+        named = start.identity() if isinstance(start, FwRF) else start
+        super().__init__(**given | {"start": None if named is None else str(named)})
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -96,6 +195,22 @@ class FwRF(Encoder):
             raise InputValueError(
                 f"the weights predict {found} units, the table of units has {self.units.sizes['unit']}"
             )
+
+    def _fit(self, data: Sequence[Examples], **how: Any) -> Parts:
+        from braincodec.models.fwrf.fitting import fit
+
+        recipe, start = self.recipe, self._start
+        assert isinstance(recipe, FwRFRecipe)
+        if start is None and recipe.start is not None:
+            loaded = Encoder.load(recipe.start)
+            if not isinstance(loaded, FwRF):
+                raise InputValueError(f"start: {recipe.start} is a {loaded.kind} model, not a FwRF")
+            start = loaded
+        return fit(data, recipe, FwRFConfig(parts=1).preprocessing, start, **how)
+
+    def networks(self) -> list[dict[str, torch.Tensor]]:
+        """Weights of each network by their published names."""
+        return self._parts()
 
     def _parts(self) -> list[dict[str, torch.Tensor]]:
         prefixes = [f"part-{number}." for number in range(1, self.config.parts + 1)]

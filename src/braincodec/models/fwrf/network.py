@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+    Normalise = Callable[[str, torch.Tensor], torch.Tensor]
 
 IMAGE_SIZE = 227
 CHANNELS = 256  # of each of the three maps
@@ -35,7 +39,9 @@ def _trunk_shapes() -> dict[str, tuple[int | None, ...]]:
 TRUNK_SHAPES = _trunk_shapes()
 
 
-def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor) -> list[torch.Tensor]:
+def feature_maps(
+    weights: dict[str, torch.Tensor], image: torch.Tensor, normalise: Normalise | None = None
+) -> list[torch.Tensor]:
     """The three maps that feed the readout, none of them negative (each ends in a ReLU).
 
     Parameters
@@ -44,6 +50,9 @@ def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor) -> list[
         Published names: ``mu``, ``pre.*``, ``enc.*``.
     image : torch.Tensor, shape (batch, 3, 227, 227)
         Values in 0..1.
+    normalise : callable, optional
+        What stands before each convolution of the trunk: ``normalise(prefix, x)``. Default: batch norm by the running
+        statistics, as a trained network has it.
 
     Returns
     -------
@@ -53,19 +62,20 @@ def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor) -> list[
     import torch
     import torch.nn.functional as F
 
+    normalise = normalise or partial(by_running_statistics, weights)
     x = (image - weights["mu"]).contiguous(memory_format=torch.channels_last)
     conv1, conv2 = (f"pre.conv{n}.0" for n in (1, 2))
     x = F.conv2d(x, weights[f"{conv1}.weight"], weights[f"{conv1}.bias"], stride=4, padding=2).relu_()
     c1 = F.max_pool2d(x, 3, stride=2)  # (batch, 64, 27, 27)
     c2 = F.conv2d(c1, weights[f"{conv2}.weight"], weights[f"{conv2}.bias"], padding=2).relu_()  # (batch, 192, 27, 27)
-    c3 = _normalise(weights, "enc", c2)
+    c3 = normalise("enc", c2)
     c3 = F.conv2d(c3, weights["enc.conv3.weight"], weights["enc.conv3.bias"]).relu_()  # (batch, 128, 25, 25)
-    c4a = _block(weights, "conv4a", c3)  # (batch, 128, 25, 25)
-    c4b = _block(weights, "conv4b", c4a)  # (batch, 128, 25, 25)
-    c5a = _block(weights, "conv5a", F.max_pool2d(c4b, 3, stride=2, padding=1))  # (batch, 128, 13, 13)
-    c5b = _block(weights, "conv5b", c5a)  # (batch, 128, 13, 13)
-    c6a = _block(weights, "conv6a", c5b)  # (batch, 128, 13, 13)
-    c6b = _block(weights, "conv6b", c6a)  # (batch, 64, 13, 13)
+    c4a = _block(weights, "conv4a", c3, normalise)  # (batch, 128, 25, 25)
+    c4b = _block(weights, "conv4b", c4a, normalise)  # (batch, 128, 25, 25)
+    c5a = _block(weights, "conv5a", F.max_pool2d(c4b, 3, stride=2, padding=1), normalise)  # (batch, 128, 13, 13)
+    c5b = _block(weights, "conv5b", c5a, normalise)  # (batch, 128, 13, 13)
+    c6a = _block(weights, "conv6a", c5b, normalise)  # (batch, 128, 13, 13)
+    c6b = _block(weights, "conv6b", c6a, normalise)  # (batch, 64, 13, 13)
     seen = slice(TRUNK_WIDTH)
     return [
         torch.cat([c1, c2], 1),
@@ -74,15 +84,16 @@ def feature_maps(weights: dict[str, torch.Tensor], image: torch.Tensor) -> list[
     ]
 
 
-def _block(weights: dict[str, torch.Tensor], name: str, x: torch.Tensor) -> torch.Tensor:
+def _block(weights: dict[str, torch.Tensor], name: str, x: torch.Tensor, normalise: Normalise) -> torch.Tensor:
     import torch.nn.functional as F
 
     prefix = f"enc.{name}"
-    x = _normalise(weights, prefix, x)
+    x = normalise(prefix, x)
     return F.conv2d(x, weights[f"{prefix}.conv1.weight"], weights[f"{prefix}.conv1.bias"], padding=1).relu_()
 
 
-def _normalise(weights: dict[str, torch.Tensor], prefix: str, x: torch.Tensor) -> torch.Tensor:
+def by_running_statistics(weights: dict[str, torch.Tensor], prefix: str, x: torch.Tensor) -> torch.Tensor:
+    """Batch norm as a trained network has it."""
     import torch.nn.functional as F
 
     mean, variance, scale, shift = (
