@@ -103,6 +103,8 @@ def test_everything_that_decides_the_features_changes_the_name(stimuli, tmp_path
         name(FeatureExtractor(config | {"layers": ["0", "2"]}, other_layers.backbone)),
         name(FeatureExtractor(config | {"pooling": "spatial_mean"}, other_layers.backbone)),
         name(images=stimuli[:60]),
+        name(images=StimulusSet.open(np.stack(list(stimuli)), ids=[f"other-{n}" for n in range(70)])),
+        name(images=StimulusSet.open(np.stack(list(stimuli))[::-1].copy(), ids=stimuli.ids)),
         name(dtype="float32"),
         name(precision="bfloat16"),
     ]
@@ -237,7 +239,7 @@ def test_killed_run_goes_on_and_ends_in_the_same_files(tmp_path, monkeypatch):
 
 def test_disk_full_keeps_what_can_be_resumed(small_disk, monkeypatch):
     monkeypatch.setattr("braincodec.features.cache.layout.MOST_SHARD_STIMULI", 32)
-    monkeypatch.setattr(GrowingCache, "_refuse_small_disk", lambda self: None)
+    monkeypatch.setattr(GrowingCache, "bytes_to_come", 0)  # so that the disk is found full only while writing
     images = np.random.default_rng(0).integers(0, 256, (512, 12, 12, 3), np.uint8)
     extractor = network(channels=24)
     ballast = small_disk / "ballast"
@@ -257,6 +259,26 @@ def test_too_small_a_disk_is_refused_before_any_work(stimuli, tmp_path, monkeypa
     with pytest.raises(OutputError, match=r"are needed, 0\.0 MB are free"):
         extract(stimuli, network(), tmp_path / "caches")
     assert not list((tmp_path / "caches").iterdir())
+
+
+def test_a_disk_with_room_for_one_of_two_caches_is_refused_before_any_work(stimuli, tmp_path, monkeypatch):
+    row = 2 * (32 + 144)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": int(1.5 * 70 * row)}))
+    monkeypatch.setattr(FeatureExtractor, "stream", lambda *_: pytest.fail("work began"))
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureExtractor, "feature_shapes", lambda *_: {"2": (32,), "0": (144,)})
+        with pytest.raises(OutputError, match=r"tiny0-.*, .*tiny1-.*: 0\.0 MB are needed"):
+            extract_together(stimuli, [network(0), network(1)], tmp_path / "caches")
+    assert not list((tmp_path / "caches").iterdir())
+
+
+def test_files_that_zarr_was_writing_when_killed_do_not_stay(stimuli, small_shards, tmp_path):
+    whole = extract(stimuli, network(), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        extract(interrupted(stimuli, 40), network(), tmp_path / "parts", batch_size=10)
+    (partial,) = (tmp_path / "parts").iterdir()
+    (partial / "features.zarr" / "layers" / "2" / "features" / "c" / "2.0.abc.partial").write_bytes(b"half")
+    assert set(files(extract(stimuli, network(), tmp_path / "parts").path)) == set(files(whole.path))
 
 
 def test_unreadable_images_are_refused_or_left_out_and_listed(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import h5py
 import numpy as np
 import pytest
@@ -273,6 +275,34 @@ def test_values_that_are_not_numbers_are_named(small_blocks, method, value):
     reduction = fit_reduction(x, 5, rows=range(30), method=method)
     with pytest.raises(InputValueError, match="stimulus in row 31"):
         reduction.transform(x)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_features_too_large_for_float32_are_named(method):
+    x = simulated()
+    x[:, 3] *= np.float32(1e25)
+    with pytest.raises(InputValueError, match=r"feature 3 of layer 'features' has .* some too large to be squared"):
+        fit_reduction(x, 5, method=method)
+
+
+def test_two_blocks_of_columns_are_held_at_a_time(small_blocks, monkeypatch):
+    alive = weakref.WeakSet()
+    most = []
+    original = table_module.FeatureTable.read
+
+    class Values(torch.Tensor):
+        pass
+
+    def counted(self, layer, begin, end, device):
+        most.append(len(alive) + 1)
+        values = original(self, layer, begin, end, device).as_subclass(Values)
+        alive.add(values)
+        return values
+
+    monkeypatch.setattr(table_module.FeatureTable, "read", counted)
+    fit_reduction(simulated(), 5, method="krylov")
+    assert len(most) > 20
+    assert max(most) == 2
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -16,7 +16,7 @@ from braincodec import device as devices
 from braincodec.errors import InputValueError
 from braincodec.features.backbone import Backbone
 from braincodec.features.cache.cache import FeatureCache
-from braincodec.features.cache.growing import Block, GrowingCache
+from braincodec.features.cache.growing import Block, GrowingCache, refuse_small_disk
 from braincodec.features.cache.identity import cache_name, identity
 from braincodec.features.extractor import FeatureConfig, FeatureExtractor
 from braincodec.features.preprocessing import Preprocessing
@@ -185,6 +185,7 @@ def _run(
             stack.enter_context(GrowingCache(job.path, job.about, own, stimuli.ids.tolist()))
             for job, own in zip(jobs, shapes, strict=True)
         ]
+        refuse_small_disk(growing)
         steps = [
             _Step(extractor.prepare(device, number), cache, preprocessings.index(extractor.preprocessing), size)
             for extractor, cache in zip(extractors, growing, strict=True)

@@ -145,6 +145,7 @@ class GrowingCache:
             if progress.rows > progress.sealed:
                 for layer in self.shapes:
                     self._write(layer, progress.sealed, _joined(waiting, layer))
+                self._sync()
             left_out = {item["position"] for item in progress.bad}
             ids = [name for position, name in enumerate(self._ids) if position not in left_out]
             attributes = self.identity | {"skipped": {item["id"]: item["reason"] for item in progress.bad}}
@@ -175,14 +176,15 @@ class GrowingCache:
         if progress is not None:
             self.saved = progress
             self._now = (progress, (self._waiting_rows(progress),))
+            for unfinished in self.store.rglob("*.partial"):  # what zarr was writing when it was killed
+                atomic.remove(unfinished)
             zarr_folder.set_lengths(self.store, self.shapes, len(self._ids))
         else:
             for old in (self.store, self.folder / STATE, *self.folder.glob("rows-*.raw")):
                 atomic.remove(old)
-            self._refuse_small_disk()
+            refuse_small_disk([self])
             zarr_folder.create(self.store, self.shapes, self._dtype, len(self._ids), self._shard)
             self._save()
-        self._refuse_small_disk()
         self._arrays = zarr_folder.open_arrays(self.store, self.shapes)
 
     def _left_by_an_earlier_run(self) -> Progress | None:
@@ -202,9 +204,7 @@ class GrowingCache:
             for number, layer in enumerate(self.shapes):
                 rows = _joined(waiting, layer)[stored:]
                 self._write_at(self._plain_file(progress, number), stored * rows[:1].nbytes, rows.tobytes())
-        for path in list(self._touched):
-            atomic.sync(path)
-            self._touched.discard(path)
+        self._sync()
         state = {"identity": self.identity, "shard": self._shard, "progress": asdict(progress)}
         atomic.write_json(self.folder / STATE, state)
         if self.saved.sealed != progress.sealed:
@@ -239,6 +239,11 @@ class GrowingCache:
     def _plain_file(self, progress: Progress, layer: int) -> Path:
         return self.folder / f"rows-{progress.sealed // self._shard:06d}-{layer:03d}.raw"
 
+    def _sync(self) -> None:
+        for path in list(self._touched):
+            atomic.sync(path)
+            self._touched.discard(path)
+
     def _write_at(self, path: Path, offset: int, content: bytes) -> None:
         self._touched.add(path)
         with path.open("r+b" if path.exists() else "w+b") as file:
@@ -254,16 +259,10 @@ class GrowingCache:
         self._lock.close()
         self._lock = None
 
-    def _bytes_to_come(self) -> int:
+    @property
+    def bytes_to_come(self) -> int:
+        """What is still to be written into Zarr."""
         return max(len(self._ids) - self.progress.sealed, 0) * self._row_bytes
-
-    def _refuse_small_disk(self) -> None:
-        needed, free = self._bytes_to_come(), shutil.disk_usage(self.folder).free
-        if free < needed:
-            raise OutputError(
-                f"cannot write {self.path}: {needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free; "
-                "store float16, take fewer layers, pool, or choose another disk"
-            )
 
     def _output_error(self, error: OSError) -> OutputError:
         if isinstance(error, OutputError):
@@ -272,7 +271,17 @@ class GrowingCache:
         kept = f"; {self.saved.rows} stimuli are kept, and the same call goes on after them" if self.saved.rows else ""
         return OutputError(
             f"cannot write {self.path}: {error.strerror or error} ({free / 1e6:,.1f} MB free, "
-            f"{self._bytes_to_come() / 1e6:,.1f} MB needed for what is to come){kept}"
+            f"{self.bytes_to_come / 1e6:,.1f} MB needed for what is to come){kept}"
+        )
+
+
+def refuse_small_disk(caches: Sequence[GrowingCache]) -> None:
+    """Raise `OutputError` when the disk has no room for what is still to be written into all of these."""
+    needed, free = sum(cache.bytes_to_come for cache in caches), shutil.disk_usage(caches[0].folder).free
+    if free < needed:
+        raise OutputError(
+            f"cannot write {', '.join(str(cache.path) for cache in caches)}: {needed / 1e6:,.1f} MB are needed, "
+            f"{free / 1e6:,.1f} MB are free; store float16, take fewer layers, pool, or choose another disk"
         )
 
 

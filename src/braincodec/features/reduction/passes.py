@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from braincodec.device import fast_matmul
-from braincodec.errors import InputValueError
 from braincodec.features.reduction.krylov import KrylovBasis
-from braincodec.features.reduction.standardise import Standardisation
+from braincodec.features.reduction.standardise import Standardisation, not_finite
 from braincodec.features.reduction.table import Block, FeatureTable
 from braincodec.progress import progress_bar
 
@@ -34,17 +33,19 @@ class Passes:
     progress: bool | None
     count: int = 0
 
-    def blocks(self, what: str) -> Iterator[tuple[Block, torch.Tensor]]:
-        """Blocks of columns beside their standardised values."""
+    def blocks(self, what: str) -> Iterator[Block]:
+        """Blocks of columns, standardised; the values of each are gone when the next is asked for."""
         self.count += 1
         with (
             progress_bar(f"{what} (pass {self.count})", self.table.columns, show=self.progress) as advance,
             fast_matmul(self.device),
         ):
             for block in self.table.column_blocks(self.device):
+                self.standardisation(block)
                 width = block.values.shape[1]
-                yield block, self.standardisation(block)
-                del block
+                yield block
+                # here, because the caller's variable would keep them until there is a next block
+                del block.values
                 advance(width)
 
     def gram(self) -> torch.Tensor:
@@ -53,10 +54,10 @@ class Passes:
 
         rows = len(self.table.rows)
         gram = torch.zeros(rows, rows, dtype=torch.float64, device=self.device)
-        for _, values in self.blocks("products of stimuli"):
+        for block in self.blocks("products of stimuli"):
             for begin in range(0, rows, TILE_ROWS):
                 tile = slice(begin, begin + TILE_ROWS)
-                gram[begin:, tile] += values[begin:] @ values[tile].T
+                gram[begin:, tile] += block.values[begin:] @ block.values[tile].T
         return gram
 
     def krylov(self, components: int, seed: int, tolerance: float) -> KrylovBasis:
@@ -66,8 +67,8 @@ class Passes:
         basis = KrylovBasis(len(self.table.rows), components, seed, self.device)
         while basis.passes < MOST_PASSES and not (basis.passes and basis.converged(tolerance)):
             product = torch.zeros(basis.block.shape, dtype=torch.float64, device=self.device)
-            for _, values in self.blocks("components"):
-                product += values @ (values.T @ basis.block)  # (rows, columns) @ (columns, width)
+            for block in self.blocks("components"):
+                product += block.values @ (block.values.T @ basis.block)  # (rows, columns) @ (columns, width)
             basis.add(product)
         return basis
 
@@ -83,8 +84,8 @@ class Passes:
 
         combinations = combinations * self._signs(combinations)
         bias = torch.zeros(combinations.shape[1], dtype=torch.float64, device=self.device)
-        for block, values in self.blocks("weights"):
-            components = combinations.T @ values  # (components, columns)
+        for block in self.blocks("weights"):
+            components = combinations.T @ block.values  # (components, columns)
             place = slice(block.offset, block.offset + components.shape[1])
             weights = components.mul_(self.standardisation.inverse_scale[place])
             bias -= weights.double() @ self.standardisation.mean[place].double()
@@ -134,7 +135,7 @@ class Passes:
             column = int(bad[0, 0])
             for layer, count in self.table.layers.items():
                 if column < count:
-                    raise InputValueError(f"feature {column} of layer {layer!r} has NaN or infinite values")
+                    raise not_finite(layer, column)
                 column -= count
 
 

@@ -67,7 +67,13 @@ class Standardisation:
         return int((self.inverse_scale == 0).sum())
 
 
+def not_finite(layer: str, column: int) -> InputValueError:
+    """The error for a feature without a finite variance."""
+    return InputValueError(
+        f"feature {column} of layer {layer!r} has NaN or infinite values, or some too large to be squared in float32"
+    )
+
+
 def _refuse_not_finite(deviation: torch.Tensor, block: Block) -> None:
     if not bool(deviation.isfinite().all()):
-        place = int((~deviation.isfinite()).nonzero()[0, 0]) + block.begin
-        raise InputValueError(f"feature {place} of layer {block.layer!r} has NaN or infinite values")
+        raise not_finite(block.layer, int((~deviation.isfinite()).nonzero()[0, 0]) + block.begin)
