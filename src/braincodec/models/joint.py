@@ -53,7 +53,7 @@ class JointEncoder(Encoder):
         self.members = [one for member in members for one in getattr(member, "members", [member])]
         if not self.members:
             raise InputValueError("a joint encoder needs at least one encoder")
-        self._preprocessings = tuple(dict.fromkeys(member.preprocessing for member in self.members))
+        self._preprocessings = tuple(dict.fromkeys(one for member in self.members for one in member.preprocessings))
         self.preferred_batch_size = min(member.preferred_batch_size for member in self.members)
         config = JointConfig(members=tuple(map(_name, self.members)))
         self.recipe = None
@@ -100,7 +100,7 @@ class JointEncoder(Encoder):
         for member in self.members:
             key = member.shared_key()
             if key is None:
-                outputs.append(member.predict(by_preprocessing[member.preprocessing]))
+                outputs.append(member.predict(*(by_preprocessing[one] for one in member.preprocessings)))
                 continue
             place = (key, member.preprocessing)
             if place not in known:

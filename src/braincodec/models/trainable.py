@@ -35,15 +35,15 @@ class Parts(NamedTuple):
     units : xarray.Dataset
         Per-unit coordinates and scores: dims (unit, roi), or (repetition, channel, time).
     description : ModelDescription or dict
-    backbone : Backbone, optional
-        The network, when it is at hand already.
+    backbone : Backbone or tuple of Backbone, optional
+        The network, when it is at hand already; several for a model that reads several.
     """
 
     config: Config | dict[str, Any]
     tensors: Mapping[str, torch.Tensor]
     units: xr.Dataset
     description: ModelDescription | dict[str, Any]
-    backbone: Backbone | None = None
+    backbone: Backbone | tuple[Backbone, ...] | None = None
 
 
 class Trainable(abc.ABC):
@@ -83,7 +83,7 @@ class Trainable(abc.ABC):
         tensors: Mapping[str, torch.Tensor],
         units: xr.Dataset,
         description: ModelDescription | dict[str, Any],
-        backbone: Backbone | None = None,
+        backbone: Backbone | tuple[Backbone, ...] | None = None,
     ) -> Self:
         """A trained model from its parts; the kind's own page says which tensors it takes.
 

@@ -48,8 +48,9 @@ class Examples:
 
     @property
     def units(self) -> xr.Dataset:
-        """Units of the recording."""
-        return self.recording.units
+        """Units of the recording, without what belongs to its repetitions."""
+        units = self.recording.units
+        return units.drop_dims("repetition") if "repetition" in units.dims else units
 
     @property
     def output_dims(self) -> tuple[str, ...]:

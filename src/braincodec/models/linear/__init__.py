@@ -1,5 +1,7 @@
-"""Linear readouts of a pretrained network's reduced features: run and trained."""
+"""Linear readouts of pretrained networks' features: trained and run."""
 
-from braincodec.models.linear.encoder import LinearConfig, LinearEncoder
+from braincodec.models.linear.config import LinearConfig
+from braincodec.models.linear.encoder import LinearEncoder
+from braincodec.models.linear.recipe import FeatureChoice, LinearRecipe
 
-__all__ = ["LinearConfig", "LinearEncoder"]
+__all__ = ["FeatureChoice", "LinearConfig", "LinearEncoder", "LinearRecipe"]

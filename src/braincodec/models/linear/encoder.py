@@ -1,65 +1,147 @@
-"""Features of a pretrained network, an affine reduction, and a linear readout."""
+"""Features of pretrained networks, an affine reduction, and a linear readout."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field
 
-from braincodec.config import Config
 from braincodec.errors import InputValueError
-from braincodec.features import FeatureConfig, FeatureExtractor
+from braincodec.features.backbone import Backbone
 from braincodec.models.backboned import BACKBONE, BackboneEncoder
 from braincodec.models.base import register_model
-from braincodec.models.tensors import add_tensor, check_tensor_shapes
+from braincodec.models.linear.config import BIAS, INTERCEPT, REDUCTION, WEIGHT, LinearConfig, check_tensors
+from braincodec.models.linear.projection import LayerProjection
+from braincodec.models.linear.recipe import LinearRecipe, named_networks
+from braincodec.models.tensors import add_tensor
 from braincodec.models.trainable import Parts
 
 if TYPE_CHECKING:
     import torch
 
-REDUCTION = "reduction."
+    from braincodec.models.training_data import Examples
+
 SENSOR_DIMS = ("repetition", "channel", "time")
-
-
-class LinearConfig(Config):
-    """Settings of a linear encoder.
-
-    Attributes
-    ----------
-    features : FeatureConfig
-        Backbone, layers (in the order in which their features are concatenated), pooling, preprocessing.
-    reductions : int
-        Sets of components: one for all repetitions, or one for each.
-    """
-
-    features: FeatureConfig
-    reductions: int = Field(1, ge=1)
 
 
 @register_model("linear")
 class LinearEncoder(BackboneEncoder):
-    """Responses as a linear function of standardised, PCA-reduced features.
+    """Responses as a linear function of features of pretrained networks.
 
-    Standardisation and PCA are kept as one affine map, cut into one block for each layer, so that a layer's
-    features are projected as soon as they exist and the concatenated features never do.
+    Parameters
+    ----------
+    backbone : str or Backbone
+        Network, by its name (see `get_backbone`) or at hand.
+    layers : str or sequence of str
+        Names or wild-cards; features of several layers are taken together.
+    readout : {"ridge", "least_squares", "banded", "best_layer", "kernel_sum"}
+        - ``ridge``: each unit's strength chosen by cross-validation
+        - ``least_squares``: without regularisation, of components, as published for EEG
+        - ``banded``: each unit weighs the layers by itself, found by random search
+        - ``best_layer``: ridge on the one layer that is best for the unit in cross-validation
+        - ``kernel_sum``: ridge on all layers, each scaled to the same total variance
+
+        In the last three each layer is a feature space of its own.
+    pooling : {"flatten", "spatial_mean", "class_token"}
+    channels_last : bool
+        As in `FeatureConfig`.
+    image_size : int or (int, int), optional
+        Bring images to this size in place of the network's own.
+    preprocessing : Preprocessing, optional
+        In place of the network's own.
+    features : sequence of dict or FeatureChoice, optional
+        Several networks, or sizes of images, in one encoder, in place of `backbone`, `layers` and what else
+        `FeatureChoice` has.
+    components : int, optional
+        Reduce features to so many principal components, found out of core; of each layer where layers are spaces.
+        Default: features as they are.
+    standardise : bool, optional
+        Divide each feature by its standard deviation. Default: only where components are found.
+    alphas : sequence of float, optional
+        Strengths to try; see `ridge_cv`. With several spaces each is scaled to a total variance of 1 first, except by
+        ``best_layer``.
+    one_alpha : bool
+        One strength for all units.
+    folds : int
+        Of the cross-validation, within the training stimuli; a recording's groups stay together.
+    draws : int
+        Of ``banded``: random weights of the layers.
+    seed : int
+        Of folds, draws and components.
+    repetitions : {"average", "separate"}
+        Fit the mean over repetitions, or one readout for each, as published for EEG.
+    feature_dtype : {"auto", "float32", "float16"}
+        As features are kept while training. Default: single precision up to 4 GB, which makes what is fitted on them
+        exact, else half.
+    **unknown
+        Refused, with the setting that may be meant.
 
     Notes
     -----
+    Standardisation and PCA are kept as one affine map, cut into one block for each layer, so that a layer's
+    features are projected as soon as they exist and the concatenated features never do. Where features that are not
+    reduced outnumber the stimuli, the fit runs in the space that the training stimuli span, which changes nothing;
+    kept is then a projection onto it or a weight of each feature for each unit, whichever is smaller.
+
     Trained, it consists of the tensors ``reduction.<layer>`` (reductions * components, features of the layer) for each
     layer, ``reduction.bias`` (reductions * components,), ``readout.weight`` (repetitions, outputs, components),
     ``readout.bias`` (repetitions, outputs), and optionally ``backbone.*``, the network's own weights. Outputs are
-    units, or channels x times in C order, one set for each repetition.
+    units, or channels x times in C order, one set for each repetition. With several networks a layer is called
+    ``<number>.<layer>``. Where ``config.projection`` is ``outputs``, rows of the reduction are repetitions x outputs
+    and there is no readout.
+
+    Examples
+    --------
+    >>> import braincodec as bc
+    >>> data = bc.load_dataset("simulated", n=30, backbone="gabor:bank", calibration=8)
+    >>> model = LinearEncoder("gabor:bank", "scales.*", pooling="spatial_mean").fit(data)
+    >>> model.encode(data.subject("1").part("test")[0]).sizes["stimulus"]
+    3
     """
 
     kind: ClassVar[str] = "linear"
     config_class = LinearConfig
+    recipe_class = LinearRecipe
     preferred_batch_size = 48
+
+    def __init__(
+        self,
+        backbone: str | Backbone | None = None,
+        layers: str | Sequence[str] | None = None,
+        *,
+        readout: str = "ridge",
+        pooling: str = "flatten",
+        channels_last: bool = False,
+        image_size: int | tuple[int, int] | None = None,
+        preprocessing: Any = None,
+        features: Any = None,
+        components: int | None = None,
+        standardise: bool | None = None,
+        alphas: Any = None,
+        one_alpha: bool = False,
+        folds: int = 5,
+        draws: int = 100,
+        seed: int = 0,
+        repetitions: str = "average",
+        feature_dtype: str = "auto",
+        **unknown: Any,
+    ) -> None:
+        given = dict(locals())
+        settings = {name: given[name] for name in LinearRecipe.model_fields} | unknown
+        settings, self._networks = named_networks(settings)
+        super().__init__(**settings)
+
+    def _fit(self, data: Sequence[Examples], **options: Any) -> Parts:
+        from braincodec.models.linear.fit import fit_linear
+
+        assert isinstance(self.recipe, LinearRecipe)
+        return fit_linear(self.recipe, self._networks, data, **options)
 
     def _adopt(self, parts: Parts) -> None:
         self._shared_key: str | None = None
-        self._running: FeatureExtractor | None = None
+        self._running: LayerProjection | None = None
         super()._adopt(parts)
 
     @property
@@ -68,25 +150,16 @@ class LinearEncoder(BackboneEncoder):
         return SENSOR_DIMS if "time" in self.units.sizes else ("unit",)
 
     def _check(self) -> None:
-        reductions = self.config.reductions
-        shapes: dict[str, tuple[int | None, ...]] = {f"{REDUCTION}{layer}": (None, None) for layer in self.layers}
-        shapes |= {f"{REDUCTION}bias": (None,), "readout.weight": (None, None, None), "readout.bias": (None, None)}
-        check_tensor_shapes(self._tensors, shapes)
-        repetitions, outputs, components = self._tensors["readout.weight"].shape
-        if reductions not in (1, repetitions):
-            raise InputValueError(f"reductions must be 1 or {repetitions}, one for each repetition; got {reductions}")
-        rows = {self._tensors[f"{REDUCTION}{name}"].shape[0] for name in (*self.layers, "bias")}
-        if rows != {reductions * components}:
-            raise InputValueError(
-                f"the reduction gives {sorted(rows)} components, the readout takes {reductions} x {components}"
-            )
-        if tuple(self._tensors["readout.bias"].shape) != (repetitions, outputs):
-            raise InputValueError("readout.weight and readout.bias are for different numbers of outputs")
+        repetitions, outputs = check_tensors(self.config, self._tensors)
         described = {str(name): size for name, size in self.units.sizes.items()}
         if self.response_dims == ("unit",):
             expected = (1, described.get("unit", 0))
         else:
             expected = (described.get("repetition", 0), described.get("channel", 0) * described["time"])
+        if not repetitions:  # rows of the reduction are repetitions x outputs
+            repetitions, outputs = expected[0], outputs // max(1, expected[0])
+            if repetitions * outputs != len(self._tensors[BIAS]):
+                repetitions, outputs = 1, len(self._tensors[BIAS])
         if expected != (repetitions, outputs):
             raise InputValueError(
                 f"the readout predicts {repetitions} x {outputs} values (repetitions x outputs), "
@@ -97,37 +170,30 @@ class LinearEncoder(BackboneEncoder):
         # the network and the reduction follow when `shared` is first called: of encoders that share it, one does
         self._running = None
         self._place = (device, dtype)
-        self._weight = self._tensors["readout.weight"].to(device).float()
-        self._bias = self._tensors["readout.bias"].to(device).float()
+        if self.config.projection != "outputs":
+            self._weight = self._tensors[WEIGHT].to(device).float()
+            self._bias = self._tensors[INTERCEPT].to(device).float()
 
-    def _prepare_shared(self) -> FeatureExtractor:
-        device, dtype = self._place
-        self._projection = {layer: self._tensors[f"{REDUCTION}{layer}"].to(device, dtype) for layer in self.layers}
-        self._offset = self._tensors[f"{REDUCTION}bias"].to(device).float()
-        return self._extractor_on(device, dtype)
+    def _prepare_shared(self) -> LayerProjection:
+        extractors = [self._extractor_on(*self._place, number) for number in range(len(self.feature_sets))]
+        return LayerProjection(self.config, self._tensors, extractors, self.preprocessings, *self._place)
 
-    def shared(self, images: torch.Tensor) -> torch.Tensor:
-        """Components (batch, reductions * components), float32."""
+    def shared(self, *images: torch.Tensor) -> torch.Tensor:
+        """Components (batch, reductions * components), or the outputs where there are none; float32."""
         if self._running is None:
             self._running = self._prepare_shared()
-        scores = self._offset.repeat(images.shape[0], 1)
+        return self._running(*images)
 
-        def project(layer: str, features: torch.Tensor) -> None:
-            projection = self._projection[layer]
-            if features.shape[1:] != projection.shape[1:]:
-                raise InputValueError(
-                    f"layer {layer!r} gives features of shape {tuple(features.shape[1:])} for these images, "
-                    f"the reduction was made for {tuple(projection.shape[1:])}"
-                )
-            scores.add_(features @ projection.T)
-
-        self._running.stream(images, project)
-        return scores
+    def predict(self, *images: torch.Tensor) -> torch.Tensor:
+        """See `Encoder.predict`."""
+        return self.readout(self.shared(*images))
 
     def readout(self, shared: torch.Tensor) -> torch.Tensor:
         """Responses (batch, *response_shape) from components."""
         import torch
 
+        if self.config.projection == "outputs":
+            return shared.reshape(shared.shape[0], *self.response_shape)
         repetitions, _, components = self._weight.shape
         if self.config.reductions == 1:
             weight = self._weight.flatten(0, 1)  # (repetitions * outputs, components)
@@ -137,42 +203,44 @@ class LinearEncoder(BackboneEncoder):
             responses = torch.baddbmm(self._bias[:, None], scores, self._weight.transpose(1, 2)).transpose(0, 1)
         return responses.reshape(shared.shape[0], *self.response_shape)
 
-    def shared_key(self) -> str:
-        """Hash of backbone, layers, preprocessing and reduction."""
+    def shared_key(self) -> str | None:
+        """Hash of backbone, layers, preprocessing and reduction; None where images come in several preprocessings."""
+        if len(self.preprocessings) > 1:
+            return None
         if self._shared_key is None:
             digest = hashlib.sha256(self.config.hash().encode())
             for name, tensor in sorted(self._tensors.items()):
                 if name.startswith((REDUCTION, BACKBONE)):
                     add_tensor(digest, name, tensor)
-            if self._given is not None:
-                digest.update(self._given.fingerprint().encode())
+            for backbone in self._given or ():
+                digest.update(backbone.fingerprint().encode())
             self._shared_key = digest.hexdigest()
         return self._shared_key
 
     def bytes_per_image(self) -> int:
         """Pixels and activations of the backbone, the largest layer's features, and the response."""
-        largest = max(self._tensors[f"{REDUCTION}{layer}"].shape[1] for layer in self.layers)
+        names = [name for name in self._tensors if name.startswith(REDUCTION) and name != BIAS]
+        largest = max(self._tensors[name].shape[1] for name in names)
         return 8 * 2**20 + 4 * (4 * largest + int(np.prod(self.response_shape)))
 
     def select(self, **indices: Any) -> LinearEncoder:
         """See `Encoder.select`."""
         chosen = self.choose(indices)
-        weight, bias = self._tensors["readout.weight"], self._tensors["readout.bias"]
-        if self.response_dims == ("unit",):
-            rows = chosen["unit"]
-            weight, bias = weight[:, rows], bias[:, rows]
+        shape = self.response_shape if self.response_dims != ("unit",) else (1, *self.response_shape)
+        repetition = chosen.get("repetition", np.arange(1))
+        rows = chosen.get("unit")
+        if rows is None:
+            rows = np.arange(shape[1] * shape[2]).reshape(shape[1:])[np.ix_(chosen["channel"], chosen["time"])].ravel()
+        config, tensors = self.config, dict(self._tensors)
+        if config.projection == "outputs":
+            outputs = (repetition[:, None] * int(np.prod(shape[1:])) + rows).ravel()
+            tensors |= {name: tensors[name][outputs] for name in tensors if name.startswith(REDUCTION)}
         else:
-            grid = np.arange(weight.shape[1]).reshape(self.response_shape[1:])
-            rows = grid[np.ix_(chosen["channel"], chosen["time"])].ravel()
-            repetition = chosen["repetition"]
-            weight, bias = weight[repetition][:, rows], bias[repetition][:, rows]
-        tensors = self._tensors | {"readout.weight": weight.contiguous(), "readout.bias": bias.contiguous()}
-        config = self.config
-        if config.reductions > 1 and self.response_dims != ("unit",):
-            tensors |= self._reductions_of(chosen["repetition"])
-            config = config.model_copy(update={"reductions": len(chosen["repetition"])})
-        units = self.units.isel(chosen)
-        return self._with(config, tensors, units)
+            tensors |= {name: tensors[name][repetition][:, rows].contiguous() for name in (WEIGHT, INTERCEPT)}
+            if config.reductions > 1:
+                tensors |= self._reductions_of(repetition)
+                config = config.model_copy(update={"reductions": len(repetition)})
+        return self._with(config, tensors, self.units.isel(chosen))
 
     def _reductions_of(self, repetitions: np.ndarray) -> dict[str, torch.Tensor]:
         names = [name for name in self._tensors if name.startswith(REDUCTION)]
