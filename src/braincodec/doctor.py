@@ -16,7 +16,7 @@ from typing import Any
 from braincodec import __version__
 from braincodec.errors import BraincodecError
 from braincodec.extras import EXTRA_OF_PACKAGE
-from braincodec.remote import cache_folder
+from braincodec.file_cache import cache_folder
 
 # names under which the packages of an extra are installed, where they differ from the module's
 DISTRIBUTIONS = {

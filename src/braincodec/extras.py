@@ -24,6 +24,7 @@ EXTRA_OF_PACKAGE = {
     "matplotlib": "viz",
     "skimage": "demo",
     "s3fs": "remote",
+    "huggingface_hub": "remote",
 }
 
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 import abc
 import os
 import posixpath
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from braincodec.errors import InputTypeError, InputValueError, MissingFileError
+
+OFFLINE_VARIABLE = "BRAINCODEC_OFFLINE"
+
+
+class FoundFile(NamedTuple):
+    """A file below a folder: its name there, and its size in bytes where that is known."""
+
+    name: str
+    size: int | None
 
 
 def open_folder(address: str | Path, **options: Any) -> Folder:
@@ -19,21 +29,26 @@ def open_folder(address: str | Path, **options: Any) -> Folder:
     address : str or Path
         A path, or an address that fsspec understands, such as ``"s3://bucket/folder"``.
     **options
-        Handed to fsspec, such as ``anon=True``; ``cache=`` names the folder for fetched files.
+        Handed to fsspec, such as ``anon=True``; ``cache=`` names the folder for fetched files, and ``offline=True``
+        takes only what is in it (default: what the environment variable ``BRAINCODEC_OFFLINE`` says).
 
     Raises
     ------
     MissingFileError
-        When a local path is no folder.
+        When a local path is no folder; offline, when nothing of the address was fetched before.
     UnreachableError
         When the address does not answer, or refuses.
     """
     if not isinstance(address, str | os.PathLike):
         raise InputTypeError(f"a store is opened by its path or address, got {type(address).__name__}")
     text = os.fspath(address)
+    offline = options.pop("offline", None)
     if "://" in text and not text.startswith("file://"):
+        from braincodec.file_cache import CachedFolder
         from braincodec.remote import RemoteFolder
 
+        if os.environ.get(OFFLINE_VARIABLE, "").lower() in ("1", "true", "yes") if offline is None else offline:
+            return CachedFolder(text, **options)
         return RemoteFolder(text, **options)
     if options:
         raise InputValueError(f"options {sorted(options)} are for remote addresses; {text} is a path")
@@ -70,6 +85,10 @@ class Folder(abc.ABC):
     @abc.abstractmethod
     def lazy(self, name: str) -> tuple[str, dict[str, Any] | None]:
         """Path or address of a folder that a library reads piece by piece, and the options fsspec needs for it."""
+
+    @abc.abstractmethod
+    def walk(self, folder: str = "") -> Iterator[FoundFile]:
+        """Every file below `folder`, sorted within each folder; hidden ones are left out."""
 
     def join(self, *parts: str) -> str:
         """The full address of a name, for messages."""
@@ -112,3 +131,12 @@ class LocalFolder(Folder):
     def lazy(self, name: str) -> tuple[str, dict[str, Any] | None]:
         """See `Folder.lazy`."""
         return str(self._path / name), None
+
+    def walk(self, folder: str = "") -> Iterator[FoundFile]:
+        """See `Folder.walk`."""
+        for name in self.names(folder):
+            own = posixpath.join(folder, name)
+            if (self._path / own).is_dir():
+                yield from self.walk(own)
+            else:
+                yield FoundFile(own, (self._path / own).stat().st_size)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,12 +20,24 @@ from braincodec.errors import (
     UnreachableError,
 )
 from braincodec.extras import EXTRA_OF_PACKAGE
-from braincodec.folder import Folder
+from braincodec.file_cache import cache_places, resumable_part, status_of
+from braincodec.folder import Folder, FoundFile
 
 CHUNK = 8 * 2**20
-PACKAGE_OF_SCHEME = {"s3": "s3fs", "s3a": "s3fs"}
+S3 = ("s3", "s3a")
+PACKAGE_OF_SCHEME = {"s3": "s3fs", "s3a": "s3fs", "hf": "huggingface_hub"}
 # what file systems call the mark that changes with a file's content, best first
-VERSION_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified", "created")
+VERSION_KEYS = (
+    "ETag",
+    "etag",
+    "blob_id",
+    "md5Hash",
+    "content_md5",
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "created",
+)
 # botocore would try for minutes to reach an address that is not there
 S3_PATIENCE = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}
 
@@ -49,13 +60,10 @@ class RemoteFolder(Folder):
     def __init__(self, address: str, *, cache: str | Path | None = None, **options: Any) -> None:
         self.address = address if address.endswith("://") else address.rstrip("/")
         self.options = options
-        scheme = address.partition("://")[0]
-        if scheme in PACKAGE_OF_SCHEME and "config_kwargs" not in options:
+        if scheme_of(address) in S3 and "config_kwargs" not in options:
             self.options = {**options, "config_kwargs": S3_PATIENCE}
-        self._files, self._root = _file_system(self.address, scheme, self.options)
-        place = hashlib.sha256(f"{self.address} {sorted(options.items())!r}".encode()).hexdigest()[:16]
-        self.cache = cache_folder(cache) / place / "files"
-        self._notes = cache_folder(cache) / place / "notes"
+        self._files, self._root = file_system(self.address, self.options)
+        self.cache, self._notes = cache_places(self.address, options, cache)
         self._listed: dict[str, list[dict[str, Any]]] = {}
         # fsspec keeps one file system for all folders with the same options, with listings that may be old
         self._files.invalidate_cache()
@@ -80,7 +88,7 @@ class RemoteFolder(Folder):
         stamp = {"size": entry.get("size"), "version": _version(entry)}
         with contextlib.suppress(OSError, ValueError, KeyError):
             known = json.loads(note.read_text())
-            if known["stamp"] == stamp and known["cached"] == _status(target):
+            if known["stamp"] == stamp and known["cached"] == status_of(target):
                 return target
         try:
             digest = self._fetch(name, entry, target)
@@ -90,7 +98,7 @@ class RemoteFolder(Folder):
             self._files.invalidate_cache()
             raise
         with atomic_path(note, overwrite=True) as temporary:
-            temporary.write_text(json.dumps({"stamp": stamp, "cached": _status(target), "sha256": digest}))
+            temporary.write_text(json.dumps({"stamp": stamp, "cached": status_of(target), "sha256": digest}))
         return target
 
     def local_folder(self, name: str, what: str = "folder") -> Path:
@@ -115,30 +123,61 @@ class RemoteFolder(Folder):
         """See `Folder.lazy`."""
         return self.join(name), self.options
 
+    def walk(self, folder: str = "") -> Iterator[FoundFile]:
+        """See `Folder.walk`."""
+        for entry in sorted(self._entries(folder), key=own_name):
+            own = posixpath.join(folder, own_name(entry))
+            if own_name(entry)[0] == ".":
+                continue
+            if entry["type"] == "directory":
+                yield from self.walk(own)
+            else:
+                yield FoundFile(own, entry.get("size"))
+
+    def forget(self, name: str) -> None:
+        """Drop a file from the cache, and what is known of its folder: it is asked for again."""
+        remove(self.cache / name)
+        self._listed.pop(posixpath.dirname(name), None)
+        self._files.invalidate_cache()
+
     def _fetch(self, name: str, entry: dict[str, Any], target: Path) -> str:
         """Copy a file here, whole and checked or not at all; returns its SHA-256."""
         digest, md5, count = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-        with atomic_path(target, overwrite=True) as temporary, temporary.open("wb") as copy:
-            for block in self._blocks(name, entry):
-                digest.update(block)
-                md5.update(block)
-                count += copy.write(block)
+        stamp = json.dumps([entry.get("size"), _version(entry)]) if _version(entry) else None
+        with resumable_part(target, self._notes / f"{name}.part", stamp) as part:
+            with part.open("a+b") as copy:
+                copy.seek(0)
+                while block := copy.read(CHUNK):  # what an interrupted call has brought
+                    digest.update(block)
+                    md5.update(block)
+                    count += len(block)
+                for block in self._blocks(name, entry, count):
+                    digest.update(block)
+                    md5.update(block)
+                    count += copy.write(block)
             if entry.get("size") not in (None, count):
                 raise DamagedFileError(
                     f"fetching {self.join(name)} gave {count:,} of {entry['size']:,} bytes; nothing was kept, try again"
                 )
             tag = str(entry.get("ETag", "")).strip('"')
             # an S3 file uploaded in one part is tagged with its MD5, one of several parts has a dash in its tag
-            if len(tag) == 32 and tag != md5.hexdigest() and not self._encrypted(entry["name"]):
+            large = (entry.get("lfs") or {}).get("sha256")  # of a large file on a model hub
+            wrong = large not in (None, digest.hexdigest())
+            if wrong or (len(tag) == 32 and tag != md5.hexdigest() and not self._encrypted(entry["name"])):
                 raise DamagedFileError(
                     f"fetching {self.join(name)} gave other bytes than its checksum says; nothing was kept, try again"
                 )
         return digest.hexdigest()
 
-    def _blocks(self, name: str, entry: dict[str, Any]) -> Iterator[bytes]:
+    def _blocks(self, name: str, entry: dict[str, Any], begin: int) -> Iterator[bytes]:
+        if begin and begin == entry.get("size"):
+            return
         with self._reading(name):
             source = self._files.open(entry["name"], "rb")
         with source:
+            if begin:
+                with self._reading(name):
+                    source.seek(begin)
             while True:
                 with self._reading(name):
                     block = source.read(CHUNK)
@@ -182,19 +221,17 @@ class RemoteFolder(Folder):
             raise
         except FileNotFoundError as error:
             raise MissingFileError(address) from error
-        except PermissionError as error:
-            raise UnreachableError(
-                f"no permission to read {address}: {error}; give credentials, or anon=True for a public bucket"
-            ) from error
         except Exception as error:  # every file system brings its own kinds
-            reason = str(error) or type(error).__name__
-            hint = "; give credentials, or anon=True for a public bucket" if "redential" in reason else ""
-            raise UnreachableError(f"cannot read {address}: {reason}{hint}") from error
+            raise unreachable("read", address, error) from error
 
 
-def cache_folder(path: str | Path | None = None) -> Path:
-    """Where fetched files are kept: `path`, or ``$BRAINCODEC_CACHE``, or ``~/.cache/braincodec``."""
-    return Path(path or os.environ.get("BRAINCODEC_CACHE") or "~/.cache/braincodec").expanduser()
+def unreachable(verb: str, address: str, error: Exception) -> UnreachableError:
+    """What a file system raised, as an error that names the address and what helps."""
+    hint = "; give credentials, or anon=True for a public bucket"
+    if isinstance(error, PermissionError):
+        return UnreachableError(f"no permission to {verb} {address}: {error}{hint}")
+    reason = str(error) or type(error).__name__
+    return UnreachableError(f"cannot {verb} {address}: {reason}{hint if 'redential' in reason else ''}")
 
 
 def own_name(entry: dict[str, Any]) -> str:
@@ -202,9 +239,22 @@ def own_name(entry: dict[str, Any]) -> str:
     return str(entry["name"]).rstrip("/").rpartition("/")[2]
 
 
-def _file_system(address: str, scheme: str, options: dict[str, Any]) -> tuple[Any, str]:
+def scheme_of(address: str) -> str:
+    """What comes before ``://``."""
+    return address.partition("://")[0]
+
+
+def file_system(address: str, options: dict[str, Any]) -> tuple[Any, str]:
+    """The fsspec file system of an address, and the path in it.
+
+    Raises
+    ------
+    MissingExtraError, InputValueError
+        When what reads such addresses is not installed, or the options are not its own.
+    """
     import fsspec
 
+    scheme = scheme_of(address)
     try:
         return fsspec.url_to_fs(address, **options)
     except ImportError as error:
@@ -223,8 +273,3 @@ def _is_plain(name: str) -> bool:
 
 def _version(entry: dict[str, Any]) -> str:
     return next((str(entry[key]) for key in VERSION_KEYS if entry.get(key)), "")
-
-
-def _status(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]

@@ -114,19 +114,80 @@ def test_files_of_an_encrypted_bucket_have_no_checksum_to_compare(opened, bucket
         folder.local(WEIGHTS)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ConnectionResetError])
-def test_an_interrupted_fetch_leaves_nothing(opened, tmp_path, monkeypatch, error):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UnreachableError])
+def test_an_interrupted_fetch_gives_no_file_and_goes_on_where_it_stopped(opened, bucket, tmp_path, monkeypatch, error):
     folder = opened().folder
     blocks = type(folder)._blocks
 
-    def interrupted(self, name, entry):
-        yield next(blocks(self, name, entry))[:100]
+    def interrupted(self, name, entry, begin):
+        yield next(blocks(self, name, entry, begin))[:1000]
         raise error("stop")
 
-    monkeypatch.setattr(type(folder), "_blocks", interrupted)
-    with pytest.raises((error, OutputError)):
-        folder.local(WEIGHTS)
-    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+    with monkeypatch.context() as patch:
+        patch.setattr(type(folder), "_blocks", interrupted)
+        with pytest.raises(error):
+            folder.local(WEIGHTS)
+    assert cached(tmp_path) == []
+    begun = []
+
+    def noted(self, name, entry, begin):
+        begun.append(begin)
+        yield from blocks(self, name, entry, begin)
+
+    monkeypatch.setattr(type(folder), "_blocks", noted)
+    assert opened().folder.local(WEIGHTS).read_bytes() == berg_folder()[WEIGHTS]
+    assert begun == [1000]
+
+
+def test_what_came_of_an_older_version_is_not_continued(opened, bucket, monkeypatch):
+    folder = opened().folder
+    blocks = type(folder)._blocks
+
+    def interrupted(self, name, entry, begin):
+        yield next(blocks(self, name, entry, begin))[:100]
+        raise UnreachableError("stop")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(folder), "_blocks", interrupted)
+        with pytest.raises(UnreachableError):
+            folder.local(METADATA)
+    changed = berg_folder()[METADATA][::-1]
+    bucket.client.put_object(Bucket=BUCKET, Key=METADATA, Body=changed, ACL="public-read")
+    assert opened().folder.local(METADATA).read_bytes() == changed
+
+
+def test_two_at_once_do_not_disturb_each_other(opened, monkeypatch):
+    first, second = opened().folder, opened().folder
+    blocks = type(first)._blocks
+    inner = []
+
+    def nested(self, name, entry, begin):
+        if self is first:
+            inner.append(second.local(name).read_bytes())
+        yield from blocks(self, name, entry, begin)
+
+    monkeypatch.setattr(type(first), "_blocks", nested)
+    assert first.local(WEIGHTS).read_bytes() == inner[0] == berg_folder()[WEIGHTS]
+
+
+def test_offline_takes_what_was_fetched_and_names_what_was_not(opened, bucket, tmp_path, monkeypatch):
+    expected = opened().encoder("fmri-nsd-fwrf", roi="V1").encode(IMAGES, device="cpu")
+    bucket.fetched.clear()
+    bucket.listed = 0
+    monkeypatch.setenv("BRAINCODEC_OFFLINE", "1")
+    store = opened()
+    assert store.models().rois.tolist() == [["V1"]]
+    assert np.array_equal(store.encoder("fmri-nsd-fwrf", roi="V1").encode(IMAGES, device="cpu"), expected)
+    assert (bucket.fetched, bucket.listed) == ([], 0)
+    with pytest.raises(MissingFileError, match=r"offline copy of the file not found.*roi-V2.*fetch it once"):
+        store.folder.local(WEIGHTS.replace("V1", "V2"))
+    store.folder.local(METADATA).write_bytes(b"changed")
+    with pytest.raises(DamagedFileError, match="was changed since it was fetched"):
+        store.folder.local(METADATA)
+    with pytest.raises(MissingFileError, match="offline copy not found: s3://ours"):
+        opened("s3://ours")
+    monkeypatch.setenv("BRAINCODEC_OFFLINE", "0")
+    assert opened().models().rois.tolist() == [["V1", "V2"]]
 
 
 def test_an_absent_file_is_named_with_its_address(opened, bucket):
@@ -247,7 +308,7 @@ def test_full_disk_of_the_cache_is_an_output_error(opened, tmp_path, monkeypatch
 
     folder = opened().folder
 
-    def full(self, name, entry):
+    def full(self, name, entry, begin):
         raise OSError(errno.ENOSPC, "No space left on device")
         yield b""
 

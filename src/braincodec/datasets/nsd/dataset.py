@@ -277,7 +277,7 @@ class NSD(Dataset):
         return everything[numbers]
 
     def _prepare(self, space: Space, units: xr.Dataset, design: Design, count: int, trials: int) -> TrialStore:
-        from braincodec.remote import cache_folder
+        from braincodec.file_cache import cache_folder
 
         reference = None
         if self.standardise != "none":

@@ -190,7 +190,7 @@ class ThingsEEG2(Dataset):
         return problems
 
     def _from_raw(self, name: str, pictures: Pictures, sessions: Sequence[int] | None) -> Found:
-        from braincodec.remote import cache_folder
+        from braincodec.file_cache import cache_folder
 
         folders = session_folders(self.root, name)
         wanted = list(range(1, self.sessions + 1)) if sessions is None else sorted(set(sessions))
