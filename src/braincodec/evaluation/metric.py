@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from braincodec.errors import InputTypeError, InputValueError
 from braincodec.registry import Registry
 
 if TYPE_CHECKING:
@@ -69,9 +70,12 @@ class Metric(abc.ABC):
     definition : Definition
         What the number means; ``definition.of`` says which values `compute` gives: one for each unit, in the order of
         units, one for each stimulus, in the order in which they were added, or one alone.
+    settings : tuple of str
+        Attributes that two metrics must share to be merged.
     """
 
     definition: ClassVar[Definition]
+    settings: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def update(self, prediction: Any, truth: Any) -> Self:
@@ -90,7 +94,22 @@ class Metric(abc.ABC):
 
     @abc.abstractmethod
     def merge(self, other: Self) -> Self:
-        """Add everything that `other` saw, as if it had been given here after what was given here."""
+        """Add everything that `other` saw, as if it had been given here after what was given here.
+
+        Raises
+        ------
+        InputTypeError, InputValueError
+            When `other` is a metric of another kind, has other settings, or saw other units.
+        """
+
+    def refuse_other_kind(self, other: Metric) -> None:
+        """Raise when `other` is not of this kind or has other settings: what `merge` does first."""
+        if type(other) is not type(self):
+            raise InputTypeError(f"a {type(self).__name__} cannot take over what a {type(other).__name__} saw")
+        for name in self.settings:
+            own, others = getattr(self, name), getattr(other, name)
+            if own != others:
+                raise InputValueError(f"scores of {self.definition.name} with {name} {own!r} and {others!r} do not mix")
 
     @abc.abstractmethod
     def compute(self) -> NDArray[Any]:

@@ -42,6 +42,8 @@ class TwoWayFeatures(NetworkMetric):
     array([1., 1., 1., 1.])
     """
 
+    settings = ("anchor",)
+
     def __init__(
         self,
         anchor: Anchor = "prediction",

@@ -42,8 +42,7 @@ class SizedMetric(Metric):
         self.size = (size[0], size[1])
 
     def _fix_size_of(self, other: SizedMetric) -> None:
-        if type(other) is not type(self):
-            raise InputTypeError(f"a {type(self).__name__} cannot take over what a {type(other).__name__} saw")
+        self.refuse_other_kind(other)
         if other.size is not None:
             self._fix_size(other.size)
 
@@ -88,6 +87,7 @@ class TwoWayMetric(SizedMetric):
         What is compared with all others of the other kind; see `two_way_by_similarity`.
     """
 
+    settings = ("anchor",)
     tolerance: ClassVar[float] = 0.0  # within which similarities are equal
 
     def __init__(self, anchor: Anchor = "prediction") -> None:

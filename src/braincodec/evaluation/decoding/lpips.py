@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.errors import InputTypeError, InputValueError, MissingExtraError, MissingFileError
+from braincodec.errors import InputValueError, MissingExtraError, MissingFileError
 from braincodec.evaluation.decoding.feature_networks import FeatureNetwork, NetworkFeatures
 from braincodec.evaluation.decoding.image_metric import ImageMetric, TwoWayMetric
 from braincodec.evaluation.decoding.network_metric import colour_images
@@ -258,7 +258,6 @@ class TwoWayLPIPS(TwoWayMetric):
 
 
 def _refuse_other_weights(metric: Any, other: Any) -> None:
-    if type(other) is not type(metric):
-        raise InputTypeError(f"a {type(metric).__name__} cannot take over what a {type(other).__name__} saw")
+    metric.refuse_other_kind(other)
     if other.weights != metric.weights:
         raise InputValueError(f"distances by different weights do not mix: {metric.weights}; {other.weights}")

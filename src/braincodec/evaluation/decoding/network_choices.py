@@ -55,6 +55,7 @@ class NWayTopK(NetworkMetric):
     """
 
     default_network = FEATURE_NETWORKS["vit_h_14"]
+    settings = ("n", "k")
     definition: ClassVar[Definition] = n_way_definition("n_way_top_k", default_network)
 
     def __init__(
@@ -149,6 +150,7 @@ class RetrievalTopK(NetworkMetric):
     """
 
     default_network = FEATURE_NETWORKS["clip"]
+    settings = ("k", "among", "draws", "seed")
     direction: ClassVar[Direction] = "forward"
     definition: ClassVar[Definition] = retrieval_definition("retrieval_top_k", default_network, "forward")
 

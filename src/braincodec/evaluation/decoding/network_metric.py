@@ -73,8 +73,7 @@ class NetworkMetric(Metric):
 
     def merge(self, other: Self) -> Self:
         """Add the images that `other` saw after those seen here."""
-        if type(other) is not type(self):
-            raise InputTypeError(f"a {type(self).__name__} cannot take over what a {type(other).__name__} saw")
+        self.refuse_other_kind(other)
         if (other._features.network, other.weights) != (self._features.network, self.weights):
             raise InputValueError(f"features of different networks do not mix: {self.weights}; {other.weights}")
         self.take_over(other)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.errors import InputValueError
 from braincodec.evaluation.decoding.image_metric import TwoWayMetric
 from braincodec.evaluation.decoding.pairwise import pairwise_mse, pairwise_snr, pairwise_ssim
 from braincodec.evaluation.decoding.similarity import correlation_matrix, rounding_of
@@ -136,6 +134,7 @@ class TwoWayStructuralSimilarity(TwoWayMetric):
         "structural similarity (Gaussian window)",
         "LEA (Qian et al. 2023); Wang et al. 2004",
     )
+    settings = ("anchor", "window")
     tolerance = SSIM_TOLERANCE
 
     def __init__(self, anchor: Anchor = "prediction", window: Window = "gaussian") -> None:
@@ -145,12 +144,6 @@ class TwoWayStructuralSimilarity(TwoWayMetric):
         if window == "uniform7":
             shared = type(self).definition
             vars(self)["definition"] = replace(shared, text=shared.text.replace("Gaussian window", "flat 7 x 7 window"))
-
-    def merge(self, other: Self) -> Self:
-        """Add the images that `other` saw after those seen here."""
-        if isinstance(other, TwoWayStructuralSimilarity) and other.window != self.window:
-            raise InputValueError(f"windows {self.window!r} and {other.window!r} do not mix")
-        return super().merge(other)
 
     def similarity(self, prediction: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Structural similarity of every predicted image and every true one."""

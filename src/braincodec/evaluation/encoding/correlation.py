@@ -199,6 +199,7 @@ class UnitMetric(Metric):
 
     def merge(self, other: Self) -> Self:
         """Add what another worker saw; see `pearson_merge`."""
+        self.refuse_other_kind(other)
         if other.state is not None:
             self.state = other.state if self.state is None else pearson_merge(self.state, other.state)
         return self

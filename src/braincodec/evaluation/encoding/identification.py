@@ -139,6 +139,7 @@ class PatternMetric(Metric):
 
     def merge(self, other: Self) -> Self:
         """Add the stimuli that `other` saw after those seen here."""
+        self.refuse_other_kind(other)
         self._present.expect(other._present.mask)
         self._predicted += other._predicted
         self._measured += other._measured
@@ -215,6 +216,7 @@ class PatternTopK(PatternMetric):
         better="higher",
         source="Kay et al. 2008, Nature 452",
     )
+    settings = ("k",)
 
     def __init__(self, k: int = 1) -> None:
         check_count("k", k, 1)

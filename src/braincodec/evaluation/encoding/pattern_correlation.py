@@ -153,6 +153,7 @@ class PatternCorrelation(Metric):
 
     def merge(self, other: Self) -> Self:
         """Add the stimuli that `other` saw after those seen here."""
+        self.refuse_other_kind(other)
         self._present.expect(other._present.mask)
         self._scores += other._scores
         return self

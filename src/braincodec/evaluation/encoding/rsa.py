@@ -257,6 +257,7 @@ class Rsa(Metric):
         better="higher",
         source="Kriegeskorte, Mur, Bandettini 2008, Frontiers in Systems Neuroscience 2:4",
     )
+    settings = ("distance", "comparison")
 
     def __init__(
         self,
@@ -278,6 +279,7 @@ class Rsa(Metric):
 
     def merge(self, other: Self) -> Self:
         """Add what another worker saw, after what was seen here."""
+        self.refuse_other_kind(other)
         if other._batches:
             self._check(other._batches[0][0].shape[1], other._values())
             self._batches += other._batches

@@ -228,6 +228,7 @@ class VariancePartition(Metric):
 
     def merge(self, other: Self) -> Self:
         """Add what another worker saw."""
+        self.refuse_other_kind(other)
         return self if other._partition is None else self._add(other._partition)
 
     def _add(self, batch: _Partition) -> Self:
