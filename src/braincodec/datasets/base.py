@@ -32,6 +32,7 @@ DATASETS = Registry(
         "macaque_v4": "braincodec.datasets.macaque_v4:MacaqueV4",
         "nsd": "braincodec.datasets.nsd.dataset:NSD",
         "nsd_prepared": "braincodec.datasets.nsd.prepared:NSDPrepared",
+        "own": "braincodec.datasets.own.dataset:Own",
         "simulated": "braincodec.datasets.simulated:Simulated",
         "things_eeg2": "braincodec.datasets.things_eeg2.dataset:ThingsEEG2",
     },
@@ -234,14 +235,15 @@ class Dataset(ABC):
     """
 
     name: ClassVar[str]
-    modality: str  # of the class, or chosen for one object
-    species: ClassVar[str]
-    licence: ClassVar[str]
-    citation: ClassVar[str]
+    # of the class, or stated for one object
+    modality: str
+    species: str
+    licence: str
+    citation: str
     expected: ClassVar[Mapping[str, Counts]]
     how_to_get: ClassVar[str] = ""
     downloads: ClassVar[tuple[Download, ...]] = ()
-    split_origin: ClassVar[str] = ""
+    split_origin: str = ""
 
     FACTS: ClassVar[tuple[str, ...]] = ("modality", "species", "licence", "citation", "expected")
 

@@ -67,8 +67,8 @@ def _dataset(recordings: Sequence[Recording]) -> dict[str, Any]:
     if first.dataset in DATASETS:
         declared = DATASETS.get(first.dataset)
         facts |= {fact: value for fact in FACTS if isinstance(value := getattr(declared, fact, ""), str) and value}
-    # a data set may have several kinds of recordings: what these say of themselves counts
-    facts["modality"] = str(first.units.attrs.get("modality") or facts["modality"])
+    # a data set may have several kinds of recordings, or be anybody's: what these say of themselves counts
+    facts |= {fact: str(stated) for fact in FACTS if (stated := first.units.attrs.get(fact))}
     names = list(dict.fromkeys(recording.dataset for recording in recordings))
     return {"name": ", ".join(names), "subjects": [recording.subject for recording in recordings], **facts}
 
