@@ -12,7 +12,7 @@ from braincodec.errors import InputTypeError, InputValueError
 
 Doubles = NDArray[np.float64]
 # eigenvalues of a prior below this share of the largest are left out: they are finer than the prior allows
-PRIOR_RANK = 3e-3
+PRIOR_RANK = 1e-2
 # windows along a side, standard deviation and spacing in image widths
 GRIDS = ((3, 0.28, 0.2), (5, 0.18, 0.15))
 
@@ -141,11 +141,10 @@ class MapLayer:
         root = vectors * np.sqrt(sizes[kept]) * self.scale
         return torch.as_tensor(root, dtype=torch.float32, device=self.maps.device)
 
-    def kernel(self, window: Doubles) -> Doubles:
-        """Kernel of stimuli under the prior, (stimuli, stimuli)."""
+    def kernel(self, window: Doubles) -> torch.Tensor:
+        """Kernel of stimuli under the prior, float64, (stimuli, stimuli)."""
         seen = (self.maps @ self.prior(window)).flatten(1)  # (stimuli, channels * rank)
-        found: Doubles = (seen @ seen.T).double().cpu().numpy()
-        return found
+        return (seen @ seen.T).double()
 
     def weights(self, window: Doubles, dual: Doubles) -> NDArray[np.float32]:
         """Weights of the maps from those of stimuli (stimuli, units); shape (channels, height, width, units)."""

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from braincodec.device import resolve_device
 from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
+from braincodec.readouts.alphas import check_alphas
 from braincodec.readouts.field_prior import MapLayer, check_maps, check_windows, field_windows
 from braincodec.readouts.folds import make_folds
-from braincodec.readouts.results import ReadoutWarning, RidgeFit, warn_about_units
-from braincodec.readouts.ridge import ridge_cv
-from braincodec.readouts.targets import Responses, open_targets
+from braincodec.readouts.left_out import KernelRidge, rows_left_out
+from braincodec.readouts.principal import precise_device
+from braincodec.readouts.results import warn_about_units
+from braincodec.readouts.targets import Responses, Targets, open_targets
+from braincodec.readouts.tiles import best_alphas
 
 Doubles = NDArray[np.float64]
-# of a kernel with a mean diagonal of 1: less is rounding, and below the smallest strength
-LEAST_EIGENVALUE = 1e-5
+# for a kernel with a mean diagonal of 1
+DEFAULT_ALPHAS = np.logspace(-2, 4, 13)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,14 +105,14 @@ def field_ridge_cv(
     responses : array_like or callable, shape (stimuli, units)
         As in `ridge_cv`; read once for each window.
     alphas : array_like, shape (alphas,), optional
-        Strengths to try, for a kernel of mean diagonal 1. Default: as in `ridge_cv`.
+        Strengths to try, for a kernel of mean diagonal 1. Default: two a decade from 0.01 to 10,000.
     windows : array_like, shape (windows, 3), optional
         Centre to the right of the image's and above it, standard deviation, in image widths. Default: `field_windows`.
     smoothness : float
         Distance in image widths over which weights are alike; infinite for weights that are the window itself, which
         is the feature-weighted receptive field.
     folds, groups, shuffle, seed, units, device, progress
-        As in `ridge_cv`.
+        As in `ridge_cv`; every fold is fitted on all stimuli that it leaves in.
 
     Returns
     -------
@@ -144,17 +147,17 @@ def field_ridge_cv(
     if not smoothness > 0:
         raise InputValueError(f"smoothness must be positive, in image widths, not {smoothness}")
     targets = open_targets(responses, stimuli, units)
-    splits = make_folds(stimuli, folds, groups=groups, shuffle=shuffle, seed=seed, least=2)
-    layers = [MapLayer(name, values, smoothness, resolve_device(device)) for name, values in arrays.items()]
-    choice = _Choice(len(tried), stimuli, targets.units)
-    options: dict[str, Any] = {"folds": splits, "units": units, "device": device, "progress": False}
-    with progress_bar("windows", len(tried), show=progress) as advance, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ReadoutWarning)  # said once, below
+    strengths = DEFAULT_ALPHAS if alphas is None else check_alphas(alphas)
+    folds = make_folds(stimuli, folds, groups=groups, shuffle=shuffle, seed=seed, least=2)
+    place = precise_device(resolve_device(device))
+    left_out = [rows.to(place) for rows in rows_left_out(folds, stimuli)]
+    layers = [MapLayer(name, values, smoothness, place) for name, values in arrays.items()]
+    choice = _Choice(len(tried), targets, strengths, left_out)
+    with torch.inference_mode(), progress_bar("windows", len(tried), show=progress) as advance:
         for number, window in enumerate(tried):
-            coordinates, dual = _coordinates(np.sum([layer.kernel(window) for layer in layers], axis=0))
-            choice.consider(number, ridge_cv(coordinates, responses, alphas, dtype="float64", **options), dual)
+            choice.consider(number, torch.stack([layer.kernel(window) for layer in layers]).sum(0))
             advance(1)
-    weights = {layer.name: choice.weights_of(layer, tried) for layer in layers}
+        weights = {layer.name: choice.weights_of(layer, tried) for layer in layers}
     warn_about_units(choice.missing, choice.constant)
     intercept = choice.intercept - sum(
         layer.mean @ weights[layer.name].reshape(layer.mean.size, -1) for layer in layers
@@ -175,21 +178,43 @@ def field_ridge_cv(
 class _Choice:
     """The best window so far of each unit, and its readout as weights of stimuli."""
 
-    def __init__(self, windows: int, stimuli: int, units: int) -> None:
-        self.scores = np.full((windows, units), np.nan)
-        self.window = np.full(units, -1)
-        self.alpha, self.intercept, self.score = np.full((3, units), np.nan)
-        self.dual = np.full((stimuli, units), np.nan)
-        self.missing, self.constant = np.zeros((2, units), bool)
+    def __init__(self, windows: int, targets: Targets, alphas: Doubles, left_out: list[torch.Tensor]) -> None:
+        self.targets, self.alphas, self.left_out = targets, alphas, left_out
+        self.scores = np.full((windows, targets.units), np.nan)
+        self.window = np.full(targets.units, -1)
+        self.alpha, self.intercept, self.score = np.full((3, targets.units), np.nan)
+        self.dual = np.full((targets.stimuli, targets.units), np.nan)
+        self.missing, self.constant = np.zeros((2, targets.units), bool)
 
-    def consider(self, number: int, fit: RidgeFit, dual: Doubles) -> None:
+    def consider(self, number: int, kernel: torch.Tensor) -> None:
         """Take a window for the units that it predicts better; of equals the first stays."""
-        self.scores[number], self.missing, self.constant = fit.score, fit.missing, fit.constant
-        better = ~fit.missing & ~(fit.score <= self.score)  # a comparison with NaN is False
-        self.window[better] = number
-        self.alpha[better], self.score[better] = fit.alpha[better], fit.score[better]
-        self.intercept[better] = fit.intercept[better]
-        self.dual[:, better] = dual @ fit.weights[:, better]
+        mean = float(kernel.trace()) / len(kernel)
+        if not mean > 0:
+            raise InputValueError(f"all maps are constant over the {len(kernel)} stimuli; there is nothing to fit")
+        ridge = KernelRidge(kernel / mean)
+        for units in self.targets.blocks():
+            values, missing = self.targets.block(units)
+            responses = torch.as_tensor(np.where(missing, 0, values), dtype=torch.float64, device=kernel.device)
+            intercept = responses.mean(0)
+            responses = responses - intercept
+            loss, alpha = self._search(ridge, responses)
+            self.missing[units], self.constant[units] = missing, (np.ptp(values, axis=0) == 0) & ~missing
+            self.scores[number, units] = np.where(missing, np.nan, -loss)
+            better = ~missing & ~(-loss <= self.score[units])  # a comparison with NaN is False
+            dual = ridge.dual(responses[:, better], torch.as_tensor(alpha[better], device=kernel.device)) / mean
+            at = np.arange(units.start, units.stop)[better]
+            self.window[at], self.alpha[at], self.score[at] = number, alpha[better], -loss[better]
+            self.intercept[at] = intercept.cpu().numpy()[better]
+            self.dual[:, at] = dual.cpu().numpy()
+
+    def _search(self, ridge: KernelRidge, responses: torch.Tensor) -> tuple[Doubles, Doubles]:
+        """Least mean squared error over folds of each unit, and the strength that gives it."""
+        losses = np.empty((len(self.alphas), responses.shape[1]))
+        for number, alpha in enumerate(self.alphas):
+            squares = ridge.left_out(responses, self.left_out, float(alpha)) ** 2
+            losses[number] = torch.stack([squares[rows].mean(0) for rows in self.left_out]).mean(0).cpu().numpy()
+        best = best_alphas(-losses, self.alphas)
+        return np.take_along_axis(losses, best[None], axis=0)[0], self.alphas[best]
 
     def weights_of(self, layer: MapLayer, windows: Doubles) -> NDArray[np.float32]:
         """Weights of a layer's maps, (channels, height, width, units)."""
@@ -198,20 +223,3 @@ class _Choice:
             here = self.window == number
             weights[..., here] = layer.weights(windows[number], self.dual[:, here])
         return weights
-
-
-def _coordinates(kernel: Doubles) -> tuple[Doubles, Doubles]:
-    """Coordinates of stimuli whose kernel this is, scaled to a mean diagonal of 1, and what makes weights of stimuli.
-
-    Returns
-    -------
-    coordinates, dual : array, shape (stimuli, components)
-        ``scaled kernel = coordinates @ coordinates.T``; a readout ``w`` of coordinates is ``kernel @ (dual @ w)``.
-    """
-    mean = float(np.trace(kernel)) / len(kernel)
-    if not mean > 0:
-        raise InputValueError(f"all maps are constant over the {len(kernel)} stimuli; there is nothing to fit")
-    values, vectors = np.linalg.eigh(kernel / mean)
-    kept = values > LEAST_EIGENVALUE
-    root = np.sqrt(values[kept])
-    return vectors[:, kept] * root, vectors[:, kept] / (root * mean)
