@@ -43,7 +43,28 @@ def import_optional(module: str, what: str) -> ModuleType:
     MissingExtraError
         When the package is not installed.
     """
+    require_optional(module, what)
+    return importlib.import_module(module)
+
+
+def require_optional(module: str, what: str) -> None:
+    """Raise the error of `import_optional` when the package is not installed, and import nothing.
+
+    Parameters
+    ----------
+    module, what : str
+        See `import_optional`.
+
+    Raises
+    ------
+    MissingExtraError
+
+    Examples
+    --------
+    >>> require_optional("a_package_of_nobody.module", "this example")
+    Traceback (most recent call last):
+    braincodec.errors.MissingExtraError: ...
+    """
     package = module.partition(".")[0]
     if sys.modules.get(package) is None and importlib.util.find_spec(package) is None:
         raise MissingExtraError(package, EXTRA_OF_PACKAGE.get(package, "all"), what)
-    return importlib.import_module(module)

@@ -20,7 +20,7 @@ from braincodec.errors import (
     UnknownNameError,
 )
 from braincodec.features import BACKBONES, Backbone, FeatureExtractor, Preprocessing, get_backbone
-from braincodec.features.weights import build_with_weights, load_weights, read_state_dict
+from braincodec.features.weights import build_with_weights, load_weights, read_state_dict, require_host
 
 IMAGENET_CATS = {281, 282, 283, 284, 285}
 IMAGENET_CUPS = {967, 968, 969, 504}
@@ -370,3 +370,21 @@ def test_open_clip_preprocessing_is_open_clips_own_within_a_grey_level(torchvisi
     preprocessing = get_backbone("open_clip:ViT-S-32-alt@none").preprocessing
     ours = preprocessing(photograph()[np.newaxis])[0]
     assert (ours - transform(Image.fromarray(photograph()))).abs().max() <= 1.01 / 255 / min(preprocessing.std)
+
+
+def test_a_host_that_was_silent_is_asked_again_after_a_while(monkeypatch, tmp_path):
+    asked = []
+
+    def silent(address, **_options):
+        asked.append(address)
+        raise TimeoutError("no answer")
+
+    clock = [100.0]
+    monkeypatch.setattr("socket.create_connection", silent)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    monkeypatch.setattr("braincodec.features.weights._silent_since", {})
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    for clock[0] in (100.0, 110.0, 131.0):
+        with pytest.raises(MissingFileError, match=r"weights of a test not found: https://a\.example/w"):
+            require_host("https://a.example/w", "https://a.example/w", "weights of a test", tmp_path)
+    assert asked == [("a.example", 443)] * 2

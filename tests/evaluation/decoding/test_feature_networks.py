@@ -11,6 +11,7 @@ import torch
 
 from braincodec.errors import MissingExtraError, MissingFileError
 from braincodec.evaluation.decoding.feature_networks import FEATURE_NETWORKS, FeatureNetwork, NetworkFeatures
+from braincodec.evaluation.metric import METRICS
 
 OFFLINE = ("efficientnet_lite", "efficientnet_lite_classes")
 
@@ -34,6 +35,33 @@ def test_absent_weights_are_named_at_once(torchvision, offline, name):
         NetworkFeatures(FEATURE_NETWORKS[name])
     assert time.perf_counter() - start < 5
     assert FEATURE_NETWORKS[name].backbone.partition("@")[0].partition("/")[0] in str(caught.value)
+
+
+def test_no_network_is_built_and_no_host_asked_twice_where_weights_are_absent(torchvision, offline, monkeypatch):
+    pytest.importorskip("open_clip")
+    asked = []
+
+    def silent(address, **_options):
+        asked.append(address)
+        raise TimeoutError("no answer")
+
+    def built(*_arguments, **_options):
+        pytest.fail("a network was built for weights that are not there")
+
+    monkeypatch.setattr("socket.create_connection", silent)
+    monkeypatch.setattr("braincodec.features.weights._silent_since", {})
+    monkeypatch.setattr(torch.nn.Module, "__init__", built)
+    names = [name for name in METRICS.names() if METRICS.get(name).definition.direction == "decoding"]
+    absent = set()
+    for name in names:
+        try:
+            METRICS.get(name)()
+        except MissingFileError:
+            absent.add(name)
+        except pytest.fail.Exception:
+            assert "efficientnet_lite" in name  # its weights come with a package
+    assert {"two_way_alexnet_2", "two_way_clip", "distance_swav", "lpips", "n_way_top_k", "fid"} <= absent
+    assert len(asked) == len(set(asked))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from braincodec.errors import InputValueError
 from braincodec.evaluation.decoding.feature_networks import FEATURE_NETWORKS, FeatureNetwork
 from braincodec.evaluation.decoding.network_metric import NetworkMetric
 from braincodec.evaluation.definition import Definition
-from braincodec.extras import import_optional
+from braincodec.extras import import_optional, require_optional
 from braincodec.features.torchvision_compat import import_torchvision
 
 FEWEST_IMAGES = 2048  # below it a covariance of 2,048 features is singular, and the distance mostly bias
@@ -60,7 +60,7 @@ class FrechetDistance(NetworkMetric):
         self, *, weights: str | None = None, network: FeatureNetwork | None = None, device: str = "auto"
     ) -> None:
         import_torchvision("fid")
-        self._torchmetrics = import_optional("torchmetrics.image.fid", "fid")
+        require_optional("torchmetrics", "fid")  # imported when there is something to compute
         super().__init__(weights=weights, network=network, device=device)
         self.feature_dimension: int | None = None
         self._distance: Any = None
@@ -77,10 +77,11 @@ class FrechetDistance(NetworkMetric):
         from torch import nn
 
         if self._distance is None:
+            torchmetrics = import_optional("torchmetrics.image.fid", "fid")
             passed_on = nn.Identity()  # what it gets are features already
             passed_on.num_features = dimension  # type: ignore[assignment]
             self.feature_dimension = dimension
-            self._distance = self._torchmetrics.FrechetInceptionDistance(feature=passed_on)
+            self._distance = torchmetrics.FrechetInceptionDistance(feature=passed_on)
         elif dimension != self.feature_dimension:
             raise InputValueError(f"{dimension} features cannot follow {self.feature_dimension}; resize the images")
 
