@@ -43,7 +43,7 @@ def model_card(encoder: Encoder) -> str:
         *_network(encoder),
         f"| response | {shape} |",
         f"| response units | {about.response_units.replace('_', ' ')} |",
-        f"| images | {_images(encoder.preprocessing)} |",
+        *(f"| images | {_images(one)} |" for one in encoder.preprocessings),
         f"| trained on | {_cell(about.dataset)}, subject {about.subject} |",
         f"| licence | {_cell(about.licence or 'not stated')} |",
         *([f"| seed | {about.seed} |"] if about.seed is not None else []),
@@ -78,8 +78,11 @@ def _network(encoder: Encoder) -> list[str]:
     features = getattr(encoder.config, "features", None)
     if features is None:
         return []
-    layers = ", ".join(features.layers)
-    return [f"| network | {_cell(features.backbone)} |", f"| layers | {_cell(layers)} ({features.pooling}) |"]
+    rows = []
+    for one in features if isinstance(features, tuple) else (features,):
+        layers = ", ".join(one.layers)
+        rows += [f"| network | {_cell(one.backbone)} |", f"| layers | {_cell(layers)} ({one.pooling}) |"]
+    return rows
 
 
 def _images(preprocessing: Preprocessing) -> str:

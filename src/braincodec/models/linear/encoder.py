@@ -36,14 +36,15 @@ class LinearEncoder(BackboneEncoder):
         Network, by its name (see `get_backbone`) or at hand.
     layers : str or sequence of str
         Names or wild-cards; features of several layers are taken together.
-    readout : {"ridge", "least_squares", "banded", "best_layer", "kernel_sum"}
+    readout : {"ridge", "least_squares", "banded", "best_layer", "kernel_sum", "fields"}
         - ``ridge``: each unit's strength chosen by cross-validation
         - ``least_squares``: without regularisation, of components, as published for EEG
         - ``banded``: each unit weighs the layers by itself, found by random search
         - ``best_layer``: ridge on the one layer that is best for the unit in cross-validation
         - ``kernel_sum``: ridge on all layers, each scaled to the same total variance
+        - ``fields``: smooth weights of feature maps, within the window over the image that suits the unit best
 
-        In the last three each layer is a feature space of its own.
+        From ``banded`` on, each layer is a feature space of its own.
     pooling : {"flatten", "spatial_mean", "class_token"}
     channels_last : bool
         As in `FeatureConfig`.
@@ -68,6 +69,10 @@ class LinearEncoder(BackboneEncoder):
         Of the cross-validation, within the training stimuli; a recording's groups stay together.
     draws : int
         Of ``banded``: random weights of the layers.
+    smoothness : float
+        Of ``fields``: distance in image widths over which weights are alike.
+    windows : sequence of (float, float, float), optional
+        Of ``fields``: x, y and standard deviation of those to try, in image widths; default: `field_windows`.
     seed : int
         Of folds, draws and components.
     repetitions : {"average", "separate"}
@@ -123,6 +128,8 @@ class LinearEncoder(BackboneEncoder):
         one_alpha: bool = False,
         folds: int = 5,
         draws: int = 100,
+        smoothness: float = 0.15,
+        windows: Any = None,
         seed: int = 0,
         repetitions: str = "average",
         feature_dtype: str = "auto",

@@ -62,12 +62,15 @@ class Plan:
     Parameters
     ----------
     extractors : list of FeatureExtractor
+    image_sizes : list of (int, int)
+        Height and width of the images that each network sees.
     galleries : list of Gallery
     widths : dict of str to int
         Number of features of each layer, by its name among the tensors.
     """
 
     extractors: list[FeatureExtractor]
+    image_sizes: list[tuple[int, int]]
     galleries: list[Gallery]
     widths: dict[str, int]
 
@@ -75,6 +78,11 @@ class Plan:
     def features(self) -> tuple[FeatureConfig, ...]:
         """What is extracted, names of layers and preprocessing written out."""
         return tuple(one.config for one in self.extractors)
+
+    @property
+    def stored_features(self) -> FeatureConfig | tuple[FeatureConfig, ...]:
+        """`features` as a trained encoder's settings say them: one alone is no tuple."""
+        return self.features if len(self.features) > 1 else self.features[0]
 
     @property
     def stimuli(self) -> int:
@@ -108,14 +116,16 @@ def make_plan(recipe: LinearRecipe, networks: Mapping[str, Backbone], data: Sequ
         extractors.append(FeatureExtractor(choice.for_backbone(backbone), backbone))
     first = data[0].stimuli[:1]
     widths: dict[str, int] = {}
+    sizes = []
     for extractor, keys in zip(extractors, layer_keys(tuple(one.config for one in extractors)), strict=True):
         size = extractor.preprocessing.output_size
         if size is None:
             _, _, height, width = extractor.preprocessing(first[0][None]).shape
             size = (height, width)
+        sizes.append(size)
         shapes = extractor.feature_shapes(size)
         widths |= {key: math.prod(shapes[layer]) for layer, key in keys.items()}
-    return Plan(extractors, galleries(data), widths)
+    return Plan(extractors, sizes, galleries(data), widths)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,9 @@ from braincodec.features import Backbone, FeatureConfig
 from braincodec.features.pooling import Pooling
 from braincodec.features.preprocessing import Preprocessing
 from braincodec.readouts.alphas import check_alphas
+from braincodec.readouts.field_prior import check_windows
 
-ReadoutName = Literal["ridge", "least_squares", "banded", "best_layer", "kernel_sum"]
+ReadoutName = Literal["ridge", "least_squares", "banded", "best_layer", "kernel_sum", "fields"]
 Repetitions = Literal["average", "separate"]
 FeatureDtype = Literal["auto", "float32", "float16"]
 # every layer is a feature space of its own
@@ -88,6 +89,8 @@ class LinearRecipe(Config):
     one_alpha: bool = False
     folds: int = Field(5, ge=2)
     draws: int = Field(100, ge=1)
+    smoothness: float = Field(0.15, gt=0)
+    windows: tuple[tuple[float, float, float], ...] | None = None
     seed: int = Field(0, ge=0)
     repetitions: Repetitions = "average"
     feature_dtype: FeatureDtype = "auto"
@@ -120,11 +123,21 @@ class LinearRecipe(Config):
             if self.layers is None:
                 raise ValueError(f"layers of {self.backbone} must be named; get_backbone({self.backbone!r}).layers()")
             _ = self.choices
+        if self.readout == "fields":
+            self._check_fields()
         if self.readout == "least_squares" and self.alphas is not None:
             raise ValueError("least_squares has no strengths; alphas belong to the other readouts")
         if self.one_alpha and self.readout not in ("ridge", "kernel_sum"):
             raise ValueError(f"one_alpha belongs to ridge and kernel_sum, not {self.readout}")
         return self
+
+    def _check_fields(self) -> None:
+        if self.components is not None or self.standardise:
+            raise ValueError("fields are read from maps as they are: components and standardise belong elsewhere")
+        if any(one.pooling != "flatten" for one in self.choices):
+            raise ValueError("fields are read from whole maps: pooling must be 'flatten'")
+        if self.windows is not None:
+            check_windows(self.windows)
 
     @property
     def choices(self) -> tuple[FeatureChoice, ...]:

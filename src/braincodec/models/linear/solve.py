@@ -97,7 +97,7 @@ def solve(
     located = False
     fit = READOUTS[recipe.readout]
     begin = 0
-    with _said_once():
+    with said_once():
         for one, places in zip(data, rows, strict=True):
             features = {own.name: own.coordinates[places] for own in spaces}
             cut = slice(begin, begin + one.outputs)
@@ -204,7 +204,7 @@ def _room(shape: tuple[int, ...], workspace: Path) -> NDArray[np.float32]:
 
 
 @contextlib.contextmanager
-def _said_once() -> Iterator[None]:
+def said_once() -> Iterator[None]:
     """What readouts of several recordings or repetitions have to say about units, once."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
