@@ -6,6 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
 from braincodec.datasets import Recording
 from braincodec.errors import InputValueError, UnknownNameError
@@ -17,6 +20,7 @@ from braincodec.evaluation import (
     pairwise_decoding,
     time_generalisation,
 )
+from braincodec.evaluation.judging.alignment import measured_blocks
 from braincodec.responses import build_responses, build_sensor_units
 
 from .recordings import eeg_recording
@@ -140,3 +144,38 @@ def test_an_axis_of_repetitions_with_one_each_gives_no_bounds():
     single = Recording("example", "1", known.stimuli, known.responses.copy(data=values), known.units, known.split)
     scores = evaluate(signal[10:], single, metrics="correlation", **QUICK)
     assert scores.table.metric.tolist() == ["correlation"] and "accuracy_half" not in scores.units
+
+
+class _Counting(BackendArray):
+    """Responses in a file, of which every value that is read is counted."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values, self.shape, self.dtype, self.read = values, values.shape, values.dtype, 0
+
+    def __getitem__(self, key):
+        def take(index):
+            self.read += self.values[index].size
+            return self.values[index]
+
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, take)
+
+
+def test_repetitions_that_no_training_stimulus_has_are_not_read():
+    known, signal = eeg_recording()
+    shown = np.where(np.arange(60) < 10, 2, 6)  # as in THINGS-EEG2, where 4 stand beside 80
+    values = np.where((np.arange(6) < shown[:, None])[..., None, None], known.responses.values, np.float32(np.nan))
+    stored = _Counting(values)
+    padded = known.responses.copy(data=values).assign_coords(repetitions=("stimulus", shown))
+    lazy = xr.DataArray(indexing.LazilyIndexedArray(stored), padded.coords, padded.dims)
+    options = QUICK | {"metrics": ["r2_determination"], "noise_ceiling": "none"}
+    score_of = {}
+    for name, responses in {"padded": lazy, "whole": padded.drop_vars("repetitions")}.items():
+        recording = Recording("example", "1", known.stimuli, responses, known.units, known.split)
+        score_of[name] = evaluate(signal[10:], recording, **options).units["r2_determination"]
+    np.testing.assert_array_equal(score_of["padded"], score_of["whole"])
+    recording = Recording("example", "1", known.stimuli, lazy, known.units, known.split)
+    blocks = measured_blocks(recording.responses, recording.split.train)
+    stored.read = 0
+    blocks.read_mean(slice(0, blocks.units))
+    assert stored.read <= 10 * 2 * 30  # stimuli x repetitions x channels and times
+    assert measured_blocks(recording.responses, recording.split.test).repetitions == 6

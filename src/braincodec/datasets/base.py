@@ -19,6 +19,8 @@ from braincodec.registry import Registry
 from braincodec.responses.checks import check_units, refuse_duplicates
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from braincodec.stimuli import StimulusSet
 
 DATASETS = Registry(
@@ -177,7 +179,7 @@ class Recording:
         return replace(self, split=split)
 
 
-def shown_repetitions(responses: xr.DataArray) -> xr.DataArray:
+def shown_repetitions(responses: xr.DataArray, rows: NDArray[Any] | slice = slice(None)) -> xr.DataArray:
     """The same responses without the repetitions that none of their stimuli has; nothing is read.
 
     Parameters
@@ -185,6 +187,8 @@ def shown_repetitions(responses: xr.DataArray) -> xr.DataArray:
     responses : DataArray
         Each stimulus has its repetitions first, as many as its coordinate `repetitions` says, and then NaN. Without
         that coordinate the responses come back as they are.
+    rows : array of int or slice
+        The stimuli that count; all stay.
 
     Examples
     --------
@@ -195,6 +199,7 @@ def shown_repetitions(responses: xr.DataArray) -> xr.DataArray:
     times_shown = responses.coords.get("repetitions")
     if times_shown is None or times_shown.dims != ("stimulus",) or "repetition" not in responses.dims:
         return responses
+    times_shown = times_shown[rows]
     most = max(int(times_shown.max()), 1) if times_shown.size else 1
     return responses.isel(repetition=slice(0, most))
 

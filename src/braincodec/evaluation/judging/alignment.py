@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from braincodec.datasets.base import shown_repetitions
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.judging.unit_blocks import UnitBlocks
 from braincodec.responses.checks import plain_strings, refuse_duplicates
@@ -18,8 +19,9 @@ TIME_TOLERANCE = 1e-6
 
 
 def measured_blocks(responses: xr.DataArray, ids: Sequence[str]) -> UnitBlocks:
-    """A recording's responses to these stimuli."""
-    return UnitBlocks(responses, _rows(responses["stimulus"].values, ids, "the recording"))
+    """A recording's responses to these stimuli, without the repetitions that none of them has."""
+    rows = _rows(responses["stimulus"].values, ids, "the recording")
+    return UnitBlocks(shown_repetitions(responses, rows), rows)
 
 
 def predicted_blocks(

@@ -219,7 +219,7 @@ def _predictions(
             )
         return given.value
     if given.kind == "decoder":
-        return _decoded(given.value, recording, ids, settings)
+        return _decoded(given.value, recording, settings)
     stimuli = recording.stimuli[ids]
     if not hasattr(given.value, "response_shape"):
         return given.value.encode(stimuli)
@@ -234,9 +234,8 @@ def _predictions(
     return open_responses(model.encode_to(Path(folder) / "predicted.zarr", stimuli, **options))
 
 
-def _decoded(model: Any, recording: Recording, ids: list[str], settings: Settings) -> Any:
-    rows = {str(item): row for row, item in enumerate(recording.responses["stimulus"].values.tolist())}
-    responses = recording.responses[[rows[item] for item in ids]]
+def _decoded(model: Any, recording: Recording, settings: Settings) -> Any:
+    _, responses = recording.part(settings.part)
     if "repetition" in responses.dims:
         responses = responses.mean("repetition", skipna=True, keep_attrs=True)
     accepted = inspect.signature(model.decode).parameters
