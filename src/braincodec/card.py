@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -125,6 +126,15 @@ def _training(encoder: Encoder) -> list[str]:
         return []
     rows = []
     for name, value in training.items():
-        text = f"{len(value)} ids" if isinstance(value, list | tuple) else str(value)
+        text = str(value)
+        if isinstance(value, list | tuple):
+            text = _epochs(value) if name == "curve" else f"{len(value)} ids"
         rows.append(f"| {_cell(name)} | {_cell(text)} |")
     return ["## Training", "", "| | |", "| --- | --- |", *rows, ""]
+
+
+def _epochs(curve: Sequence[Mapping[str, Any]]) -> str:
+    """A learning curve in a few words."""
+    scores = [entry["validation_correlation"] for entry in curve if "validation_correlation" in entry]
+    best = f", best validation correlation {max(scores):.3f}" if scores else ""
+    return f"{len(curve)} epoch{'s' if len(curve) != 1 else ''}{best}"
