@@ -187,3 +187,22 @@ def test_other_options_are_refused(study):
             "own", images=StimulusSet.open(pixels(), ids=image_names()), responses=np.zeros((IMAGES, 2, 2)),
             layout="trial,channel,time", times=[0, 1], rois={"V1": np.ones(2)}, near_copies=False,
         ).subject("1")  # fmt: skip
+
+
+def test_column_that_only_looks_like_a_role_can_be_said_to_be_none(study):
+    table = table_of(study).drop(columns="session").assign(sessions="many")
+    with pytest.raises(
+        InputValueError, match=r"did you mean 'sessions'\?.*\{'session': ''\} where it is something else"
+    ):
+        load_dataset("own", study, table=table)
+    recording = load_dataset("own", study, table=table, columns={"session": ""}).subject("01")
+    assert recording.responses["sessions"].values[0] == "many"
+
+
+def test_options_may_be_text_as_a_command_line_gives_them(study):
+    table = table_of(study).rename(columns={"stimulus": "pic"}).drop(columns="split")
+    data = load_dataset(
+        "own", study, table=table, columns="stimulus=pic", fractions="0.5,0.25,0.25", seed="3", near_copies="false"
+    )
+    assert (data.settings.fractions, data.settings.seed, data.settings.near_copies) == ((0.5, 0.25, 0.25), 3, False)
+    assert len(data.subject("01").split.validation) == 3

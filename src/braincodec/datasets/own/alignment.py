@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from braincodec.datasets.own.sources import SHARED, Source
+from braincodec.datasets.own.table import ROW
 from braincodec.datasets.own.trials import Trials
 from braincodec.errors import InputValueError, MissingFileError
 
@@ -112,7 +113,7 @@ def positions(
     expected = whole if shared else rows
     if len(expected) != trials.rows:
         raise InputValueError(_disagreement(trials, len(expected), where, rows, shared=shared))
-    return rows["row"].to_numpy(np.int64) if shared else np.arange(len(rows))
+    return rows[ROW].to_numpy(np.int64) if shared else np.arange(len(rows))
 
 
 def _by_session(

@@ -32,7 +32,6 @@ RESERVED = frozenset(
         "channel",
         "time",
         "group",
-        "row",
         "vertex",
         "hemisphere",
         "subject",

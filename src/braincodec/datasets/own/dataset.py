@@ -118,7 +118,7 @@ class Own(Dataset):
         options = {
             name: value for name, value in locals().items() if name not in ("self", "root") and value is not None
         }
-        self.root = None if root is None else Path(root).expanduser()
+        self.root = None if root is None else Path(root).expanduser().absolute()
         stored = read_settings(self.root / FILE) if self.root is not None else {}
         chosen = {**stored, **options}
         self.settings = OwnSettings.parse({name: _plain(value) for name, value in chosen.items() if name not in FILES})
@@ -126,6 +126,7 @@ class Own(Dataset):
         self.study = Study(
             self.root, {**layout_found, **{n: v for n, v in chosen.items() if n in FILES}}, self.settings
         )
+        self.study.shown(self.study.subjects[0])  # what does not fit is said now
         first, *_ = self.study.trials(self.study.subjects[0])
         self.modality = self.settings.modality or first.modality or "unknown"
         self.species, self.licence, self.citation = self.settings.species, self.settings.licence, self.settings.citation
@@ -162,7 +163,8 @@ class Own(Dataset):
             table=study.of_subject("units", name),
             mask=study.of_subject("mask", name) if trials.units is None else None,
             rois=study.of_subject("rois", name),
-            attrs=self._attrs(name, trials),
+            subject=name,
+            attrs=self._attrs(trials),
         )
         responses = responses_of(
             trials, shown, units, split=split, standardise=self.settings.standardise, repetitions=repetitions
@@ -198,11 +200,10 @@ class Own(Dataset):
                     problems.append(f"subject {name}: {error}")
         return problems
 
-    def _attrs(self, name: str, trials: Trials) -> dict[str, Any]:
+    def _attrs(self, trials: Trials) -> dict[str, Any]:
         settings = self.settings
         scaled = "zscored_within_session" if settings.standardise == "session" else ""
         return {
-            "subject_name": name,
             "modality": settings.modality or trials.modality or "unknown",
             "response_units": settings.response_units or scaled or trials.response_units or "unknown",
             "species": settings.species,

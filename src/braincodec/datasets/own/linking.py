@@ -36,6 +36,7 @@ def linked(names: Sequence[str], ids: Sequence[str], where: str, images: str) ->
     """
     known = set(ids)
     short: dict[str, list[str]] | None = None
+    whole: dict[str, str] = {}
     found: dict[str, str] = {}
     missing: list[str] = []
     for name in dict.fromkeys(names):
@@ -44,9 +45,8 @@ def linked(names: Sequence[str], ids: Sequence[str], where: str, images: str) ->
             continue
         if short is None:
             short = _short_names(ids)
-        fitting = short.get(_plain(name)) or short.get(_without_suffix(_plain(name))) or []
-        if not fitting:  # a table may give more folders than the image set has
-            fitting = [item for item in ids if _plain(name).endswith(f"/{item}")] if "/" in _plain(name) else []
+            whole = {form: item for item in ids for form in (_without_suffix(_plain(item)), _plain(item))}
+        fitting = short.get(_plain(name)) or short.get(_without_suffix(_plain(name))) or _deeper(name, whole)
         if len(fitting) > 1:
             raise InputValueError(
                 f"{name!r} in {where} could be {len(fitting)} images of {images}: {', '.join(fitting[:MOST_SHOWN])}; "
@@ -76,6 +76,17 @@ def _short_names(ids: Sequence[str]) -> dict[str, list[str]]:
             for name in {end, _without_suffix(end)}:
                 short.setdefault(name, []).append(item)
     return short
+
+
+def _deeper(name: str, whole: dict[str, str]) -> list[str]:
+    """The image whose whole id ends a path: a table may give more folders than the image set has."""
+    parts = _plain(name).split("/")
+    for start in range(1, len(parts)):
+        end = "/".join(parts[start:])
+        item = whole.get(end) or whole.get(_without_suffix(end))
+        if item is not None:
+            return [item]
+    return []
 
 
 def _plain(name: str) -> str:

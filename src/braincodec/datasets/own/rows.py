@@ -13,6 +13,7 @@ from braincodec.errors import InputValueError
 from braincodec.stimuli.sources.base import consecutive_runs
 
 FEWEST_TRIALS = 2  # that have a standard deviation
+ROUNDING = 1e-14  # of a mean: what a constant unit may seem to vary
 
 
 class PresentRows(StimulusRows):
@@ -102,7 +103,7 @@ class SessionScaled(TrialStore):
         for number in range(sessions):
             rows = np.flatnonzero(self._training & (self._session == number))
             means[number], deviations[number] = unit_statistics(self._trials, rows)
-        deviations[deviations == 0] = 1
+        deviations[deviations <= ROUNDING * np.abs(means)] = 1
         return means, deviations
 
 

@@ -85,6 +85,18 @@ class OwnSettings(Config):
             raise ValueError("a layout needs trial, and either unit or channel and time")
         return tuple(names)
 
+    @field_validator("fractions", "times", "channels", mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        # as a command line gives them: 0.8,0.1,0.1
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _of_pairs(cls, value: Any) -> Any:
+        # stimulus=pic,subject=who
+        return dict(pair.strip().partition("=")[::2] for pair in value.split(",")) if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _shares_leave_something(self) -> OwnSettings:
         train, validation, test = self.fractions

@@ -113,7 +113,8 @@ def _by_fields(pattern: str) -> list[Source]:
             sources.setdefault((fields.get("subject", SHARED), fields.get("session", "")), []).append(path)
     if not sources:
         raise MissingFileError(pattern, "responses")
-    return [Source(subject, session, _one_or_many(paths)) for (subject, session), paths in sorted(sources.items())]
+    order = sorted(sources, key=lambda names: [_natural(Path(name)) for name in names])
+    return [Source(*names, _one_or_many(sources[names])) for names in order]
 
 
 def _by_name(paths: Sequence[Path]) -> list[Source]:

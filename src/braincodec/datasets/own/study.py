@@ -19,7 +19,7 @@ from braincodec.datasets.own.linking import linked
 from braincodec.datasets.own.settings import OwnSettings
 from braincodec.datasets.own.sources import SHARED, Source, find_sources, placed
 from braincodec.datasets.own.splitting import column_split, group_labels, random_split, stated_split
-from braincodec.datasets.own.table import open_table, role_columns, with_roles
+from braincodec.datasets.own.table import ROW, open_table, role_columns, with_roles
 from braincodec.datasets.own.trials import Trials
 from braincodec.datasets.split import Split
 from braincodec.errors import InputValueError, UnknownNameError
@@ -64,7 +64,7 @@ class Study:
         """How many trials the table links, and what its columns are."""
         if self._table is None:
             return ""
-        return f"{len(self._table):,} trials; columns {', '.join(str(c) for c in self._table.columns if c != 'row')}"
+        return f"{len(self._table):,} trials; columns {', '.join(str(c) for c in self._table.columns if c != ROW)}"
 
     def notes(self) -> list[str]:
         """What was decided while reading, and what is not used."""
@@ -91,7 +91,7 @@ class Study:
             self._table_name = str(table)
         frame = open_table(table, self.settings.columns)
         frame["stimulus"] = linked(frame["stimulus"].tolist(), self._ids, self._table_name, self._images_name)
-        frame["row"] = np.arange(len(frame))
+        frame[ROW] = np.arange(len(frame))
         return frame
 
     def _open_sources(self) -> list[Source]:
@@ -193,21 +193,27 @@ class Study:
     @functools.cached_property
     def _shown_anywhere(self) -> list[str]:
         """Stimuli that anybody was shown, in the order of the images."""
-        if self._table is not None:
-            shown = set(self._table["stimulus"])
-        else:
-            shown = {item for name in self.subjects for item in self.shown(name).table["stimulus"]}
+        shown = {item for table in self._tables for item in table["stimulus"]}
         return [item for item in self._ids if item in shown]
 
     @functools.cached_property
     def groups(self) -> Mapping[str, str] | None:
         """Which stimuli belong together: as the table says, or near copies where a split is drawn."""
-        if self._table is not None and "group" in self._table:
-            return constant_per_stimulus(self._table, "group", self._table_name)
+        if all("group" in table for table in self._tables):
+            return constant_per_stimulus(pd.concat(self._tables, ignore_index=True), "group", self._tables_name)
         if self._split_is != "random" or not self.settings.near_copies:
             return None
         ids = self._shown_anywhere
         return group_labels(ids, near_copy_groups(self.stimuli[ids]))
+
+    @property
+    def _tables(self) -> list[pd.DataFrame]:
+        """What was shown: the table, or what the files of all subjects say, which are then opened."""
+        return [self._table] if self._table is not None else [self.shown(name).table for name in self.subjects]
+
+    @property
+    def _tables_name(self) -> str:
+        return self._table_name if self._table is not None else "the response files"
 
     @property
     def _split_is(self) -> str:
@@ -215,8 +221,7 @@ class Study:
         given = self.given.get("split")
         if given is not None:
             return "random" if isinstance(given, str) and given == "random" else "given"
-        tables = [self._table] if self._table is not None else [self.shown(name).table for name in self.subjects]
-        return "column" if all("split" in table for table in tables) else "random"
+        return "column" if all("split" in table for table in self._tables) else "random"
 
     @functools.cached_property
     def split(self) -> Split:
@@ -228,16 +233,16 @@ class Study:
             split.check_against(known)
             return split
         if kind == "column":
-            if self._table is not None:
-                return column_split(self._table["stimulus"].tolist(), self._table["split"].tolist(), self._table_name)
-            tables = pd.concat([self.shown(name).table for name in self.subjects], ignore_index=True)
-            return column_split(tables["stimulus"].tolist(), tables["split"].tolist(), "the response files")
+            whole = pd.concat(self._tables, ignore_index=True)
+            return column_split(whole["stimulus"].tolist(), whole["split"].tolist(), self._tables_name)
         ids, groups = self._shown_anywhere, self.groups
         labels = ids if groups is None else [groups[item] for item in ids]
         return random_split(ids, labels, self.settings.fractions, self.settings.seed)
 
     def split_in_words(self) -> str:
         """Where the split comes from."""
+        if self._table is None and self.given.get("split") is None:
+            return f"what the response files say, or else drawn at random with seed {self.settings.seed}"
         kind = self._split_is
         if kind == "random":
             copies = (

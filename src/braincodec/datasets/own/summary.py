@@ -22,7 +22,7 @@ MOST_SHOWN = 5
 
 
 def describe(data: Own) -> str:
-    """The facts of the data set, a line each; nothing large is read."""
+    """The facts of the data set, a line each; images are read where near copies are looked for, responses are not."""
     facts = {
         "modality": data.modality,
         "species": data.species,
@@ -77,7 +77,7 @@ class _Counts:
         self.absent = np.ones(width, bool)
         self.least, self.most = np.full(width, np.inf), np.full(width, -np.inf)
         self.infinite = 0
-        self._holes: list[tuple[str, NDArray[np.intp]]] = []
+        self._lacking: list[tuple[str, int]] = []  # stimulus, and how many units have no value, of each trial
         self.unseen: list[str] = []
 
     def add(self, block: tuple[list[str], NDArray[np.floating]]) -> None:
@@ -89,13 +89,13 @@ class _Counts:
         self.most = np.maximum(self.most, np.where(present, values, -np.inf).max((0, 1)))
         trials = present.any(2)
         self.unseen += [name for name, seen in zip(ids, trials.any(1), strict=True) if not seen]
-        for row, repetition in np.argwhere(trials & ~present.all(2)):
-            self._holes.append((ids[row], np.flatnonzero(~present[row, repetition])))
+        lacking = (~present).sum(2)
+        self._lacking += [(ids[row], int(lacking[row, repetition])) for row, repetition in np.argwhere(trials)]
 
     @property
     def _real_holes(self) -> list[tuple[str, int]]:
-        counted = ((name, int((~self.absent[units]).sum())) for name, units in self._holes)
-        return [(name, count) for name, count in counted if count]
+        never = int(self.absent.sum())
+        return [(name, count - never) for name, count in self._lacking if count > never]
 
     @property
     def incomplete(self) -> int:

@@ -21,6 +21,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "split": ("split", "part"),
     "group": ("group",),
 }
+ROW = "row of the table"  # a column of our own
 SUBJECT_PREFIX = "sub-"  # of BIDS
 SESSION_PREFIX = "ses-"
 LIKENESS = 0.8  # of a column's name to a role's, from which it is taken for misspelt
@@ -117,6 +118,16 @@ def role_columns(
 ) -> dict[str, str]:
     """Which column has which role.
 
+    Parameters
+    ----------
+    names : sequence of str
+    given : mapping of role to column
+        An empty column: none has this role.
+    where : str
+        For messages.
+    required : bool
+        Whether there must be a stimulus, and names that look like misspelt roles are refused.
+
     Raises
     ------
     UnknownNameError
@@ -136,21 +147,26 @@ def role_columns(
     if twice:
         raise InputValueError(f"{where} has several columns {twice[0]!r}")
     found: dict[str, str] = {}
+    none = {role for role, column in given.items() if not column}
     for role, column in given.items():
         if role not in ROLES:
             raise UnknownNameError("role of a column", role, ROLES)
+        if role in none:
+            continue
         if column not in names:
             raise UnknownNameError("column", column, names, where=f"of {where}")
         found[role] = column
     for role, aliases in ROLES.items():
         alias = next((name for name in aliases if name in names and name not in found.values()), None)
-        if role not in found and alias is not None:
+        if role not in found and role not in none and alias is not None:
             found[role] = alias
-    for role in ROLES:
-        near = None if role in found else _misspelt(role, [name for name in names if name not in found.values()])
-        if near is None and (role != "stimulus" or role in found or not required):
+    for role in ROLES if required else ():
+        free = [name for name in names if name not in found.values()]
+        near = None if role in found or role in none else _misspelt(role, free)
+        if near is None and (role != "stimulus" or role in found):
             continue
-        guess = f"; did you mean {near!r}? Rename it, or say columns={{{role!r}: {near!r}}}" if near else ""
+        other = "" if role == "stimulus" else f" ({{{role!r}: ''}} where it is something else)"
+        guess = f"; did you mean {near!r}? Rename it, or say columns={{{role!r}: {near!r}}}{other}" if near else ""
         known = ", ".join(names[:12]) or "none"
         raise InputValueError(f"{where} has no column {role!r}{guess} (its columns: {known})")
     return found
@@ -158,7 +174,7 @@ def role_columns(
 
 def labels_of(frame: pd.DataFrame) -> list[str]:
     """Columns without a role."""
-    return [str(name) for name in frame.columns if name not in ROLES]
+    return [str(name) for name in frame.columns if name not in ROLES and name != ROW]
 
 
 def _misspelt(role: str, names: Sequence[str]) -> str | None:

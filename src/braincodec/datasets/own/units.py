@@ -35,7 +35,9 @@ YES = {
 }
 
 
-def describe_units(trials: Trials, *, table: Any, mask: Any, rois: Any, attrs: Mapping[str, Any]) -> xr.Dataset:
+def describe_units(
+    trials: Trials, *, table: Any, mask: Any, rois: Any, subject: str, attrs: Mapping[str, Any]
+) -> xr.Dataset:
     """Units of a subject's trials, with all that is known of them.
 
     Parameters
@@ -48,6 +50,7 @@ def describe_units(trials: Trials, *, table: Any, mask: Any, rois: Any, attrs: M
         The volume whose voxels other than 0 are the units, in C order, where the responses are no volumes.
     rois : path or mapping, optional
         A folder of masks, an atlas, or masks by name: volumes of the same space, or one value a unit.
+    subject : str
     attrs : mapping
         Added to the attributes.
 
@@ -62,11 +65,11 @@ def describe_units(trials: Trials, *, table: Any, mask: Any, rois: Any, attrs: M
                 "units, mask and rois describe voxels and the like, but these responses have channels"
             )
         assert trials.times is not None
-        return build_sensor_units(trials.channels, trials.times, **attrs)
+        return build_sensor_units(trials.channels, trials.times, subject=subject, **attrs)
     if isinstance(table, xr.Dataset):
         if table.sizes.get("unit") != count:
             raise InputValueError(f"units have {table.sizes.get('unit', 'no')} along unit, responses {count:,}")
-        return table.assign_attrs({**table.attrs, **attrs})
+        return table.assign(subject=("unit", np.full(count, subject))).assign_attrs({**table.attrs, **attrs})
     units = trials.units if trials.units is not None else _numbered(count)
     if mask is not None and "i" not in units:
         units = units.merge(_voxels_of(mask, count), combine_attrs="override").assign_attrs(_geometry(mask))
@@ -79,10 +82,9 @@ def describe_units(trials: Trials, *, table: Any, mask: Any, rois: Any, attrs: M
         units = units.drop_vars([ROI_MEMBERSHIP, "roi"])
     variables = {str(name): variable.values for name, variable in units.variables.items() if name != "unit"}
     ijk = np.stack([variables.pop(name) for name in "ijk"], axis=1) if "i" in variables else None
-    chosen = {
-        name: variables.pop(name) for name in ("vertex", "hemisphere", "subject", "model_roi") if name in variables
-    }
-    return build_units(ijk=ijk, rois=members, scores=variables, **chosen, **{**units.attrs, **attrs})
+    chosen = {name: variables.pop(name) for name in ("vertex", "hemisphere", "model_roi") if name in variables}
+    variables.pop("subject", None)
+    return build_units(ijk=ijk, rois=members, scores=variables, subject=subject, **chosen, **{**units.attrs, **attrs})
 
 
 def _numbered(count: int) -> xr.Dataset:

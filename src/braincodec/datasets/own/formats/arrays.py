@@ -34,7 +34,7 @@ def read(path: Path, key: str | None, settings: OwnSettings) -> Trials:
     if suffix == ".npy":
         found = load_npy(path)
     elif suffix == ".npz":
-        found = _npz(path)
+        found = _npz(path, key)
         if isinstance(found, Trials):
             return found
     else:
@@ -122,7 +122,7 @@ def load_npy(path: Path) -> Any:
     raise DamagedFileError(f"{path} holds a pickled {type(held).__name__}; expected an array of responses")
 
 
-def _npz(path: Path) -> Any:
+def _npz(path: Path, key: str | None) -> Any:
     from braincodec.datasets.own.formats.labelled import from_labelled
     from braincodec.responses import open_responses
 
@@ -131,7 +131,8 @@ def _npz(path: Path) -> Any:
             names = archive.files
             if {"responses", "dims", "attrs", "label_dims"} <= set(names):
                 return from_labelled(open_responses(path), str(path), (path,))
-            return {name: archive[name] for name in names}
+            wanted = {key, *CHANNEL_KEYS, *TIME_KEYS} if key in names else set(names)
+            return {name: archive[name] for name in names if name in wanted}
     except BraincodecError:
         raise
     except (*BAD_CONTENT, zipfile.BadZipFile, zlib.error) as error:
