@@ -11,7 +11,6 @@ from braincodec.viz.demo_figure import demo_figure
 from braincodec.viz.eeg import plot_accuracy_over_time, plot_time_course
 from braincodec.viz.generalisation import plot_generalisation
 from braincodec.viz.learning_curve import plot_learning_curve
-from braincodec.viz.learning_curve import plot_learning_curve
 from braincodec.viz.rdm import plot_rdm, plot_rdms
 from braincodec.viz.reconstructions import plot_reconstructions
 from braincodec.viz.saving import save_figure
@@ -29,7 +28,6 @@ __all__ = [
     "plot_cortex",
     "plot_decoding_scores",
     "plot_generalisation",
-    "plot_learning_curve",
     "plot_learning_curve",
     "plot_pairwise_decoding",
     "plot_rdm",

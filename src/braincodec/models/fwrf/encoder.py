@@ -114,8 +114,8 @@ class FwRF(Encoder):
     the training images alone, and validation responses are means over repetitions.
 
     Memory beyond the network's: images and responses stay on disk in the workspace (155 kB an image). A step of 128
-    images takes about 2 GB for the trunk, and 37 kB a unit for its weights, gradients and moments: 10,000 units train
-    in about 3 GB.
+    images takes about 2 GB for the trunk, and 0.1 MB a unit for its weights, gradients and moments: 10,000 units train
+    in about 3.5 GB.
 
     Trained, it consists, for each part p from 1, of ``part-p.enc.*`` and ``part-p.pre.*`` (trunk, published names),
     ``part-p.mu`` (mean image), ``part-p.rf0..rf2`` (units, side, side), ``part-p.w`` (units, 768), ``part-p.b``
