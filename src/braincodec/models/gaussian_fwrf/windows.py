@@ -71,3 +71,37 @@ def pooled_readout(maps: torch.Tensor, windows: torch.Tensor, weight: torch.Tens
     if flat.shape[1] <= flat.shape[2]:
         return ((flat @ windows.T) * weight.T).sum(1)  # pool first: (batch, channels, units)
     return ((flat.transpose(1, 2) @ weight.T) * windows.T).sum(1)  # weigh first: (batch, positions, units)
+
+
+def window_slopes(fields: torch.Tensor, height: int, width: int, visual_angle: float) -> torch.Tensor:
+    """Windows, and how they change as the receptive field moves and grows.
+
+    Parameters
+    ----------
+    fields, height, width, visual_angle
+        As for `gaussian_windows`.
+
+    Returns
+    -------
+    torch.Tensor, shape (units, 4, height * width)
+        The window; its derivatives by x and by y in standard deviations, and by the logarithm of the size.
+
+    Examples
+    --------
+    >>> import torch
+    >>> slopes = window_slopes(torch.tensor([[0.0, 0.0, 1.0]]), 4, 4, visual_angle=8.0)
+    >>> slopes[0, 1].reshape(4, 4)[1] > 0  # moving right: less on the left, more on the right
+    tensor([False, False,  True,  True])
+    """
+    import torch
+
+    window = gaussian_windows(fields, height, width, visual_angle)
+    step = visual_angle / width
+    x = ((torch.arange(width, device=fields.device) + 0.5 - width / 2) * step - fields[:, :1]) / fields[:, 2:]
+    y = ((height / 2 - torch.arange(height, device=fields.device) - 0.5) * step - fields[:, 1:2]) / fields[:, 2:]
+    across = x[:, None, :].expand(-1, height, -1).flatten(1)  # (units, positions)
+    down = y[:, :, None].expand(-1, -1, width).flatten(1)
+    places = torch.stack([across, down, across**2 + down**2], dim=1)  # (units, 3, positions)
+    # a window sums to one, so what it gains in one place it loses in another
+    places = places - (places * window[:, None]).sum(2, keepdim=True)
+    return torch.cat([window[:, None], window[:, None] * places], dim=1)
