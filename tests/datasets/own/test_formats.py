@@ -240,3 +240,14 @@ def test_other_files_and_things_are_refused(stimuli, tmp_path):
         opened(stimuli, np.zeros((0, 3)))
     with pytest.raises(InputValueError, match=r"expected .stimulus"):
         opened(stimuli, xr.DataArray(np.zeros((12, 3)), dims=("time", "unit")))
+
+
+def test_table_of_responses_may_hold_several_subjects(stimuli, tmp_path):
+    frame = pd.DataFrame(numbered(2 * IMAGES), columns=["n1", "n2", "n3", "n4"])
+    frame.insert(0, "stimulus", [*image_names(), *image_names()])
+    frame.insert(1, "subject", ["a"] * IMAGES + ["b"] * IMAGES)
+    frame.to_csv(tmp_path / "spikes.csv", index=False)
+    data = load_dataset("own", images=stimuli, responses=tmp_path / "spikes.csv", split=SPLIT)
+    assert data.subjects() == ["a", "b"]
+    assert data.subject("b").responses.shape == (IMAGES, UNITS)
+    np.testing.assert_allclose(data.subject("b").responses.values[0, 0], IMAGES)

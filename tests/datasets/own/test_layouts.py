@@ -217,3 +217,25 @@ def test_guide_is_what_works(tmp_path):
     recording = load_dataset("own", tmp_path).subject("01")
     assert recording.responses["category"].values.tolist() == ["animal", "animal"]
     assert recording.split.test == ("dog_07.png",)
+
+
+def test_folders_above_the_data_name_nobody(study, tmp_path):
+    place = tmp_path / "sub-projects"
+    study.rename(place)
+    assert load_dataset("own", place).subjects() == ["01", "02"]
+    np.save(place / "all.npy", numbered(32))
+    for given in ("all.npy", "a*.npy", [str(place / "all.npy")]):
+        assert load_dataset("own", place, responses=given).subject("02").responses.values[0, 0, 0] == 16
+
+
+def test_folders_of_subjects_and_sessions_are_understood(study):
+    for who in ("01", "02"):
+        (study / "responses" / f"sub-{who}.npy").unlink()
+        for session, count in (("1", IMAGES), ("2", 4)):
+            folder = study / "responses" / f"sub-{who}" / f"ses-{session}"
+            folder.mkdir(parents=True)
+            np.save(folder / "betas.npy", numbered(count, start=1000 * int(who) + 100 * int(session)))
+    for given in (None, "responses/sub-{subject}/ses-{session}/*.npy", "responses/sub-*/ses-*/betas.npy"):
+        options = {} if given is None else {"responses": given}
+        responses = load_dataset("own", study, **options).subject("02").responses
+        np.testing.assert_allclose(responses.sel(stimulus="picture_03.png").values[:, 0], [2103, 2201])

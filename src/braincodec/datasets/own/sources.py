@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,21 +61,21 @@ def find_sources(given: Any, root: Path | None) -> list[Source]:
             for found in find_sources(own, root)
         ]
     if isinstance(given, list | tuple) and given and all(isinstance(item, str | Path) for item in given):
-        return _by_name([_placed(item, root) for item in given])
+        paths = [_placed(item, root) for item in given]
+        return _by_name(paths, Path(os.path.commonpath([path.absolute().parent for path in paths])))
     if not isinstance(given, str | Path):
         return [Source(SHARED, "", given)]
     text = str(_placed(given, root))
     if FIELDS.search(text):
         return _by_fields(text)
     if any(mark in text for mark in "*?[") and not Path(text).exists():
-        found = _matching(text)
-        return _by_name(found)
+        return _by_name(_matching(text), _fixed_part(text))
     path, _ = split_key(text)
     if path.is_dir() and not suffix_of(path) and not (path / "zarr.json").exists():
-        return _by_name(_in_folder(path))
+        return _by_name(_in_folder(path), path)
     if not path.exists():
         raise MissingFileError(path, "responses")
-    return _by_name([Path(text)])
+    return _by_name([Path(text)], Path(text).parent)
 
 
 def placed(path: str | Path, root: Path | None) -> Path:
@@ -117,12 +118,12 @@ def _by_fields(pattern: str) -> list[Source]:
     return [Source(*names, _one_or_many(sources[names])) for names in order]
 
 
-def _by_name(paths: Sequence[Path]) -> list[Source]:
-    """Files by the `sub-` and `ses-` in their names or folders; all of them one source where there are none."""
+def _by_name(paths: Sequence[Path], base: Path) -> list[Source]:
+    """Files by the `sub-` and `ses-` in their names and folders below `base`; one source where there are none."""
     sources: dict[tuple[str, str], list[Path]] = {}
     for path in paths:
         names = {
-            field: (expression.findall(path.name) or expression.findall(path.parent.as_posix()) or [""])[-1]
+            field: (expression.findall(path.absolute().relative_to(base.absolute()).as_posix()) or [""])[-1]
             for field, expression in OF_NAME.items()
         }
         sources.setdefault((names["subject"], names["session"]), []).append(path)
@@ -130,6 +131,19 @@ def _by_name(paths: Sequence[Path]) -> list[Source]:
     if without and len({subject for subject, _ in sources}) > 1:
         raise InputValueError(f"some responses name their subject (sub-01) and others do not, such as {without[0]}")
     return [Source(subject, session, _one_or_many(own)) for (subject, session), own in sources.items()]
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folders of a pattern before the first that varies.
+
+    Examples
+    --------
+    >>> _fixed_part("betas/sub-*/run.npy")
+    PosixPath('betas')
+    """
+    parts = Path(pattern).parts
+    first = next(place for place, part in enumerate(parts) if any(mark in part for mark in "*?["))
+    return Path(*parts[:first])
 
 
 def _one_or_many(paths: list[Path]) -> Path | list[Path]:

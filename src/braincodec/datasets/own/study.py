@@ -58,6 +58,7 @@ class Study:
         self._table_name = "the table"
         self._table = self._open_table()
         self._sources = self._open_sources()
+        self._table = self._table if self._table is not None else self._table_of_all()
         self.subjects = self._find_subjects()
 
     def table_in_words(self) -> str:
@@ -105,6 +106,18 @@ class Study:
             return [Source(str(who), "", files_of(rows, places, self._table_name)) for who, rows in groups]
         require(self.given, "responses", self.root)
         return find_sources(given, self.root)
+
+    def _table_of_all(self) -> pd.DataFrame | None:
+        """The table in the one file of responses, where that says whose its trials are."""
+        if len(self._sources) > 1 or self._sources[0].subject != SHARED:
+            return None
+        trials, *_ = self.trials(ONLY_SUBJECT)
+        table = self._table_of_file(trials)
+        if table is None or "subject" not in table:
+            return None
+        self._table_name = trials.where
+        self._trials_of.clear()  # it was read for a subject of another name
+        return table.assign(**{ROW: np.arange(len(table))})
 
     def _find_subjects(self) -> list[str]:
         named = [source.subject for source in self._sources if source.subject != SHARED]
@@ -241,7 +254,7 @@ class Study:
 
     def split_in_words(self) -> str:
         """Where the split comes from."""
-        if self._table is None and self.given.get("split") is None:
+        if self._table is None and self.given.get("split") is None and len(self.subjects) > 1:
             return f"what the response files say, or else drawn at random with seed {self.settings.seed}"
         kind = self._split_is
         if kind == "random":
