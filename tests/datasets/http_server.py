@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -14,6 +15,7 @@ class FileServer(ThreadingHTTPServer):
 
     `ranges`: whether it knows them. `cut`: how many bytes of a response it sends before it hangs up; one number for
     each request with content, then whole ones. `head`: whether it answers HEAD. `statuses`: for the next requests.
+    `pause`: seconds in the middle of a response.
     """
 
     def __init__(self) -> None:
@@ -24,6 +26,7 @@ class FileServer(ThreadingHTTPServer):
         self.cut: list[int] = []
         self.statuses: list[int] = []
         self.kind = "application/octet-stream"
+        self.pause = 0.0
 
     @property
     def address(self) -> str:
@@ -78,7 +81,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body[: server.cut.pop(0)])
                 self.close_connection = True
             else:
-                self.wfile.write(body)
+                half = len(body) // 2 if server.pause else 0
+                self.wfile.write(body[:half])
+                time.sleep(server.pause)
+                with suppress(ConnectionError):  # the client may have been killed
+                    self.wfile.write(body[half:])
 
     def log_message(self, *_: object) -> None:
         pass

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -422,3 +425,57 @@ def test_wrong_declarations_are_refused():
 
 def test_public_names():
     assert {"fetch", "Download", "Fetched"} <= set(braincodec.datasets.__all__)
+
+
+def test_sizes_and_progress_are_shown_where_asked_for(server, declare, tmp_path, capsys):
+    declare(betas(server))
+    fetch("open", tmp_path, progress=True)
+    shown = capsys.readouterr().err
+    assert "open: 1 of 1 files to fetch" in shown
+    assert shown.index("300.0 kB") < shown.index("fetch open (kB)")
+    fetch("open", tmp_path, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_two_processes_do_not_fetch_into_one_folder(server, declare, tmp_path):
+    from braincodec.atomic import exclusive_lock
+
+    declare(betas(server))
+    (tmp_path / ".fetching").mkdir()
+    lock = exclusive_lock(tmp_path / ".fetching" / "lock")
+    with pytest.raises(OutputError, match="written by another process"):
+        fetch("open", tmp_path)
+    lock.close()
+    assert fetch("open", tmp_path).complete
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on(server, declare, tmp_path):
+    declare(betas(server, checksum=SHA256))
+    server.pause = 30.0  # seconds after half of the file
+    code = (
+        "from braincodec.datasets import DATASETS, Dataset, Download, fetch\n"
+        "class Open(Dataset):\n"
+        "    modality = species = licence = citation = 'none'; expected = {}\n"
+        f"    downloads = (Download('{server.address}/betas.npy', 'betas/sub-01.npy', checksum='{SHA256}'),)\n"
+        "    subjects = subject = None\n"
+        "DATASETS._objects['open'] = Open\n"
+        "from braincodec.datasets import transfer\n"
+        "transfer.BLOCK = 10_000\n"
+        f"fetch('open', {str(tmp_path)!r})\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size >= 100_000 for path in tmp_path.glob(".fetching/*.npy")):
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.05)
+    run.kill()
+    run.wait()
+    server.pause = 0.0
+    assert left_behind(tmp_path / ".fetching")
+    assert not (tmp_path / "betas").exists()
+    server.asked.clear()
+    assert fetch("open", tmp_path).complete
+    assert all(asked is not None for asked in whole_gets(server))
+    assert (tmp_path / "betas" / "sub-01.npy").read_bytes() == CONTENT
