@@ -134,6 +134,9 @@ def test_definitions_tell_the_settings_in_use(crops):
     assert "20 classes" in metric.definition.text
     assert "other 19" in metric.definition.text
     assert NWayTopK.definition.chance == 0.02
+    # of the class: how many candidates there are, only the data tell
+    assert "300" not in RetrievalTopKEfficientNetLite.definition.title
+    assert RetrievalTopKEfficientNetLite.definition.chance is None
     retrieval = RetrievalTopKEfficientNetLite(k=2, draws=None, network=GABOR, device="cpu")
     assert retrieval.definition.chance == 2 / 300
     retrieval.update(crops, crops).compute()

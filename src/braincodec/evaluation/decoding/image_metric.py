@@ -87,7 +87,7 @@ class TwoWayMetric(SizedMetric):
         What is compared with all others of the other kind; see `two_way_by_similarity`.
     """
 
-    settings = ("anchor",)
+    settings: ClassVar[tuple[str, ...]] = ("anchor",)
     tolerance: ClassVar[float] = 0.0  # within which similarities are equal
 
     def __init__(self, anchor: Anchor = "prediction") -> None:

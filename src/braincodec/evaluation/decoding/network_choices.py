@@ -103,19 +103,19 @@ class NWayTopKEfficientNetLite(NWayTopK):
 
 
 def retrieval_definition(name: str, network: FeatureNetwork, direction: Direction) -> Definition:
-    """The definition of top-1 retrieval among 300 by the features of a network."""
+    """The definition of top-1 retrieval by the features of a network; how many candidates, only the data tell."""
     looked_up, other = ("true", "predicted") if direction == "forward" else ("predicted", "true")
     reverse = "" if direction == "forward" else ", reverse"
     return Definition(
         name,
-        f"Top-1 retrieval among 300{reverse} ({network.title})",
+        f"Top-1 retrieval{reverse} ({network.title})",
         "decoding",
         "stimulus",
         f"How often the {looked_up} image is found with the {other} one, by cosine similarity of features among 300 "
-        "candidates (all, where there are fewer); "
-        f"mean of 30 draws of the other candidates. {network.title}.",
+        "candidates (all, where there are fewer); mean of 30 draws of the other candidates. Chance is one in as many "
+        f"as there are candidates. {network.title}.",
         (0.0, 1.0),
-        1 / 300,
+        None,
         "higher",
         network.source,
     )
@@ -175,8 +175,8 @@ class RetrievalTopK(NetworkMetric):
 
     def _describe(self, candidates: int) -> None:
         shared = type(self).definition
-        title = shared.title.replace("Top-1 retrieval among 300", f"Top-{self.k} retrieval among {candidates}")
-        text = shared.text.replace("among 300", f"among {self.among}")
+        title = shared.title.replace("Top-1 retrieval", f"Top-{self.k} retrieval among {candidates}")
+        text = shared.text.replace("among 300", f"among {self.among}").replace("Chance is one", f"Chance is {self.k}")
         drawn = "expectation over all draws" if self.draws is None else f"mean of {self.draws} draws"
         text = text.replace("mean of 30 draws", drawn)
         vars(self)["definition"] = replace(shared, title=title, text=text, chance=self.k / candidates)
