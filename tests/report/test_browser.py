@@ -133,6 +133,17 @@ def test_narrow_screens_need_no_scrolling_sideways(visit, name, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_the_gap_between_splits_is_in_sight_on_a_phone(visit):
+    page = visit("splits", width=360)
+    table = page.locator("[id$='generalisation-table']")
+    gaps = table.locator("tbody td:nth-child(3)")
+    assert gaps.count() == 4
+    for cell in gaps.all():
+        box = cell.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_legible_in_light_and_dark(visit, scheme):
     page = visit("fmri", color_scheme=scheme)

@@ -17,6 +17,7 @@ from braincodec.evaluation.scores import Scores, make_table
 from braincodec.report import build_report
 from braincodec.report import figures as figures_module
 from braincodec.report.build import render
+from braincodec.report.numbers import number
 
 from ..evaluation.example_scores import decoding_scores, eeg_scores, fmri_scores
 from .page_structure import Page
@@ -209,6 +210,15 @@ def test_hostile_names_stay_text(without_figures):
         assert not [name for name in element.attributes if name.startswith("on")]
         assert not element.attributes.get("href", "").startswith("javascript:")
         assert element.attributes.get("src", "data:").startswith("data:")
+
+
+def test_scores_under_splits_stand_with_their_gap_first(page):
+    table = next(e for e in page("splits").all("table") if e.attributes["id"].endswith("generalisation-table"))
+    words = " ".join(table.text.split())
+    assert "median over units, 95 % intervals" in words
+    assert "Scheme Score Gap to random Lowest and highest Splits Training / test stimuli" in words
+    assert f"random 0.412 0.381 to 0.441 {number(None)} 0.362 to 0.462 5 8,000 / 2,000" in words
+    assert f"distance 0.288 0.257 to 0.317 {number(-0.124)} {number(-0.136)} to {number(-0.111)} 0.238" in words
 
 
 def test_text_in_the_data_of_the_cortex_cannot_end_its_script(reports):

@@ -15,6 +15,7 @@ from braincodec.errors import BraincodecError, InputTypeError, InputValueError
 from braincodec.report import figures, provenance
 from braincodec.report.cortex import CortexViews, cortex_views, on_cortex
 from braincodec.report.gallery import Gallery, gallery
+from braincodec.report.generalisation import generalisation_table
 from braincodec.report.glossary import Glossary
 from braincodec.report.model_card import card_html
 from braincodec.report.policy import content_security_policy, script_hash
@@ -191,7 +192,7 @@ def _part(key: str, scores: Scores, glossary: Glossary) -> Part:
         cortex,
         gallery(scores),
         _leaking(scores, glossary),
-        plain_table(table, "Scores under each split", glossary) if table is not None and len(table) else None,
+        generalisation_table(table, glossary) if table is not None and len(table) else None,
     )
 
 

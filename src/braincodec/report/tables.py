@@ -66,6 +66,8 @@ class ShownTable:
         In rows with a bar, how many columns come before it.
     columns : list of Column
     rows : list of (list of Cell, Bar or None)
+    compact : bool
+        Rows have short names, so that on a phone the first two numbers stand beside them.
     """
 
     title: str
@@ -75,6 +77,7 @@ class ShownTable:
     rows: list[tuple[list[Cell], Bar | None]] = field(default_factory=list)
     chance: str = ""
     bar_after: int = 2
+    compact: bool = False
 
     @property
     def has_bars(self) -> bool:
@@ -142,10 +145,10 @@ def _columns(rows: pd.DataFrame, plain_numbers: tuple[str, ...]) -> list[tuple[C
     """Heads, and how each makes a cell of a row; what no row has is left out."""
 
     def with_interval(value: str, low: str, high: str) -> Any:
-        return lambda row: Cell(number(row[value]), interval(row[low], row[high]), _key(row[value]))
+        return lambda row: Cell(number(row[value]), interval(row[low], row[high]), sort_key(row[value]))
 
     def plain(name: str, words: Any) -> Any:
-        return lambda row: Cell(words(row[name]), sort=_key(row[name]))
+        return lambda row: Cell(words(row[name]), sort=sort_key(row[name]))
 
     levels = sorted({100 * level for level in rows["level"].dropna()})
     value = "Value" + (f", {' / '.join(f'{level:g}' for level in levels)} % interval" if levels else "")
@@ -170,7 +173,7 @@ def _columns(rows: pd.DataFrame, plain_numbers: tuple[str, ...]) -> list[tuple[C
 
 
 def _floor_with_its_kind(row: dict[str, Any]) -> Cell:
-    return Cell(number(row["floor"]), row["floor_of"], _key(row["floor"]))
+    return Cell(number(row["floor"]), row["floor_of"], sort_key(row["floor"]))
 
 
 def _note(rows: pd.DataFrame) -> str:
@@ -180,7 +183,14 @@ def _note(rows: pd.DataFrame) -> str:
     return words + (f"; floor: {floors[0]}" if len(floors) == 1 else "")
 
 
-def _key(value: float) -> float | str:
+def sort_key(value: float) -> float | str:
+    """What a number is sorted by; unknown ones come last.
+
+    Examples
+    --------
+    >>> sort_key(0.5), sort_key(float("nan"))
+    (0.5, '')
+    """
     return float(value) if math.isfinite(value) else ""
 
 
@@ -223,9 +233,9 @@ def comparison_table(comparison: Comparison, glossary: Glossary) -> ShownTable:
             Cell(row["subject"], sort=row["subject"], heads=True),
             Cell(row["roi"], sort=row["roi"], heads=True),
             Cell(title, sort=title, define=row["metric"], heads=True),
-            Cell(number(row["difference"]), interval(row["low"], row["high"]), _key(row["difference"])),
-            Cell(probability(row["p_value"]), sort=_key(row["p_value"])),
-            Cell(count(row["n"]), sort=_key(row["n"])),
+            Cell(number(row["difference"]), interval(row["low"], row["high"]), sort_key(row["difference"])),
+            Cell(probability(row["p_value"]), sort=sort_key(row["p_value"])),
+            Cell(count(row["n"]), sort=sort_key(row["n"])),
         ]
         shown.rows.append((cells, None))
     return shown
@@ -246,7 +256,7 @@ def plain_table(table: pd.DataFrame, title: str, glossary: Glossary) -> ShownTab
             value = row[name]
             if numeric[name]:
                 text = count(value) if table[name].dtype.kind in "iu" else number(float(value))
-                cells.append(Cell(text, sort=_key(float(value))))
+                cells.append(Cell(text, sort=sort_key(float(value))))
             else:
                 text = ABSENT if value is None else str(value)
                 define = text if name == "metric" and glossary.mention(text) else None
