@@ -28,6 +28,7 @@ _MODULE_OF_NAME = {
     "open_responses": "braincodec.responses",
     "open_store": "braincodec.store",
     "read_artefact": "braincodec.artefact",
+    "train": "braincodec.training",
 }
 _MODULES = (
     "artefact",
@@ -42,6 +43,7 @@ _MODULES = (
     "responses",
     "simulate",
     "store",
+    "training",
     "viz",
 )
 
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from braincodec.responses import build_responses, open_responses
     from braincodec.stimuli import StimulusSet
     from braincodec.store import Store, open_store
+    from braincodec.training import train
 
 __all__ = [
     "Dataset",
@@ -79,6 +82,7 @@ __all__ = [
     "open_responses",
     "open_store",
     "read_artefact",
+    "train",
 ]
 
 

@@ -30,6 +30,9 @@ FORMAT = "braincodec-artefact"
 FORMAT_VERSION = 1
 CONFIG, WEIGHTS, UNITS, CARD, CHECKSUMS = "config.json", "model.safetensors", "units.nc", "README.md", "checksums.json"
 FILES = (CONFIG, WEIGHTS, UNITS, CARD)
+# where the artefacts of a store lie below it
+PLACES = ("*/subject-*", "*/subject-*/roi-*")
+MOST_NAMED = 5
 
 
 class ArtefactConfig(Config):
@@ -180,6 +183,7 @@ def read_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
     Parameters
     ----------
     path : str or Path
+        The folder of a store or a training run is taken too where it holds one artefact.
     verify : bool
         Compare every file with ``checksums.json`` first.
 
@@ -189,19 +193,24 @@ def read_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
         When the folder or one of its files is absent.
     DamagedFileError
         When a checksum differs or a file cannot be parsed.
+    InputValueError
+        When the folder holds several.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = Path(path)
-    if not path.is_dir():
-        raise MissingFileError(path, "artefact")
+    found = artefact_folders(path)
+    if len(found) > 1:
+        names = ", ".join(str(folder.relative_to(path)) for folder in found[:MOST_NAMED])
+        more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+        raise InputValueError(f"{path} holds {len(found)} models: {names}{more}; choose one, or use open_store")
+    path = found[0] if found else Path(path)
     for name in (*FILES, CHECKSUMS):
         if not (path / name).is_file():
             raise MissingFileError(path / name, "file of an artefact", "fetch or save the model again")
     if verify:
         verify_checksums(path)
-    config = _read_config(path / CONFIG)
+    config = read_config(path / CONFIG)
     name = WEIGHTS
     try:
         tensors = load_file(path / WEIGHTS)
@@ -214,12 +223,35 @@ def read_artefact(path: str | Path, *, verify: bool = True) -> Artefact:
     return Artefact(path, config, tensors, units, card)
 
 
+def artefact_folders(path: str | Path) -> list[Path]:
+    """Folders of artefacts: `path` itself where it is one, or those below it where it is a store.
+
+    Raises
+    ------
+    MissingFileError
+        When `path` is no folder.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise MissingFileError(path, "artefact")
+    if (path / CONFIG).is_file():
+        return [path]
+    return sorted(file.parent for place in PLACES for file in path.glob(f"{place}/{CONFIG}"))
+
+
 def read_encoder(path: str | Path, *, verify: bool = True, backbone: Backbone | None = None) -> Encoder:
     """The encoder stored in the artefact folder `path`; see `Encoder.load`."""
     return read_artefact(path, verify=verify).encoder(backbone)
 
 
-def _read_config(path: Path) -> ArtefactConfig:
+def read_config(path: Path) -> ArtefactConfig:
+    """Settings of an artefact from its ``config.json``, without its weights.
+
+    Raises
+    ------
+    InputValueError, DamagedFileError
+        When a newer version wrote it, or it is none.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

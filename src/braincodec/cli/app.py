@@ -19,18 +19,21 @@ from braincodec.cli.demo import demo
 from braincodec.cli.doctor import doctor
 from braincodec.cli.encode import encode
 from braincodec.cli.evaluate import evaluate
+from braincodec.cli.fetch import fetch
 from braincodec.cli.info import info
 from braincodec.cli.metrics import metrics
 from braincodec.cli.models import models
 from braincodec.cli.output import note
+from braincodec.cli.push import push
 from braincodec.cli.report import report
 from braincodec.cli.responses import responses
+from braincodec.cli.train import train
 from braincodec.errors import BraincodecError
 
 DEBUG = "--debug"
 MISTAKE, INTERRUPTED = 1, 130
-# the command that keeps what an interrupted run has done
-RESUMED = "encode"
+# the commands that keep what an interrupted run has done
+RESUMED = {"encode", "train"}
 # what messages written for Python call these options
 OPTION_OF_ARGUMENT = {"value_range=": "--value-range 0,1", "dataset=": "--dataset NAME", "layout=": "--layout"}
 
@@ -48,6 +51,8 @@ app.command()(demo)
 app.command()(doctor)
 app.command()(models)
 app.command()(info)
+app.command(epilog="Example: braincodec fetch hf://user/name -o models")(fetch)
+app.command(epilog="Example: braincodec push my-store hf://user/name --private")(push)
 app.command(epilog="Example: braincodec convert neural_encoding_dataset my-store")(convert)
 app.command(
     epilog="Example: braincodec encode pictures/ --store neural_encoding_dataset --model fmri-nsd-fwrf --subject 1,2 "
@@ -57,6 +62,10 @@ app.add_typer(responses)
 app.command(
     epilog="Example: braincodec evaluate predictions.npy --dataset digit69 --root digit69/ -o scores --html report.html"
 )(evaluate)
+app.command(
+    epilog="Example: braincodec train --dataset nsd --root DIR --subject 1 --roi V1,V2 --model linear "
+    "--backbone efficientnet_lite:0 --layers 'blocks.*' -o OUT"
+)(train)
 app.command(epilog="Example: braincodec report ridge-scores network-scores -o report.html")(report)
 app.command(epilog="Example: braincodec metrics ssim")(metrics)
 
@@ -110,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _leave_interrupted(arguments: list[str]) -> None:
-    goes_on = " The same command goes on where it stopped." if RESUMED in arguments else ""
+    goes_on = " The same command goes on where it stopped." if RESUMED & set(arguments[:1]) else ""
     note(f"interrupted; nothing unfinished carries its final name.{goes_on}")
     sys.exit(INTERRUPTED)
 

@@ -23,6 +23,7 @@ from braincodec.errors import InputValueError, UnknownNameError
 if TYPE_CHECKING:
     from braincodec.datasets import Dataset, Recording
     from braincodec.evaluation.scores import Scores
+    from braincodec.training.stored import StoredModel
 
 
 def evaluate(
@@ -30,7 +31,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             help="File or folder of predictions, or of a model; one for all subjects, or one for each. "
-            "Left out for a model of a store.",
+            "Left out for a model of a store. What 'braincodec train' made knows its own data set.",
             show_default=False,
         ),
     ] = None,
@@ -80,25 +81,25 @@ def evaluate(
     """Score predictions or a model. Against a data set, with ceilings, intervals, floors and a leakage check."""
     from braincodec.atomic import refuse_existing
 
-    if not dataset:
+    trained = [] if dataset or model else _trained(predictions or [], subject, roi)
+    if not dataset and not trained:
         raise InputValueError(f"name the data set with --dataset; {_known_datasets()}")
     for file in (output, html, latex, json_file):
         if file is not None:
             refuse_existing(file, overwrite=overwrite)
-    from braincodec.datasets.loading import load_dataset
+    if trained:
+        given, recordings, rois = _own_data(trained, root, dataset_option, roi)
+    else:
+        given, recordings = _given_data(dataset, root, dataset_option, subject, predictions, model, store, anonymous)
+        rois = parse_names(roi)
     from braincodec.evaluation import evaluate as score
 
-    options = dict(_option(text) for text in dataset_option or ())
-    opened = load_dataset(dataset, root, **options)
-    names = _subjects(opened, subject)
-    given = _given(predictions or [], model, store, anonymous, names)
-    recordings: list[Recording] = [opened.subject(item) for item in names]
     scores = score(
         given,
         recordings if len(recordings) > 1 else recordings[0],
         part=cast(Any, part),
         metrics=parse_names(metrics),
-        rois=parse_names(roi),
+        rois=rois,
         noise_ceiling=noise_ceiling,
         draws=draws,
         permutations=permutations,
@@ -111,6 +112,60 @@ def evaluate(
     )
     _write(scores, output, html, latex, json_file, overwrite)
     _say_scores(scores, as_json)
+
+
+def _given_data(
+    dataset: str,
+    root: Path | None,
+    dataset_option: list[str] | None,
+    subject: str | None,
+    predictions: list[str] | None,
+    model: str | None,
+    store: str | None,
+    anonymous: bool,
+) -> tuple[Any, list[Recording]]:
+    """What is scored, and against which recordings of the data set that was named."""
+    from braincodec.datasets.loading import load_dataset
+
+    opened = load_dataset(dataset, root, **dict(_option(text) for text in dataset_option or ()))
+    names = _subjects(opened, subject)
+    given = _given(predictions or [], model, store, anonymous, names)
+    return given, [opened.subject(item) for item in names]
+
+
+def _trained(predictions: list[str], subject: str | None, roi: str) -> list[StoredModel]:
+    """Trained models that know their own data, where the one path given is their folder."""
+    if len(predictions) != 1 or not Path(predictions[0]).is_dir():
+        return []
+    from braincodec.artefact import artefact_folders
+
+    if not artefact_folders(predictions[0]):
+        return []
+    from braincodec.training.stored import stored_models
+
+    found = stored_models(predictions[0], parse_names(subject), parse_names(roi))
+    return found if all(model.dataset for model in found) else []
+
+
+def _own_data(
+    models: list[StoredModel], root: Path | None, dataset_option: list[str] | None, roi: str
+) -> tuple[Any, list[Recording], list[str] | None]:
+    """Each model, and the recording that it was trained on, with its own units and split; and regions to show."""
+    from braincodec.artefact import read_encoder
+
+    if dataset_option:
+        raise InputValueError("--dataset-option goes with --dataset; a trained model knows its own")
+    of_one = [model.description.roi for model in models if model.description.roi]
+    subjects = [str(model.description.subject) for model in models]
+    if len(set(subjects)) < len(subjects):
+        raise InputValueError(
+            f"there are {len(models)} models, one a region: choose one with --roi: {', '.join(dict.fromkeys(of_one))}"
+        )
+    opened = models[0].open_dataset(root)
+    recordings = [model.recording(opened) for model in models]
+    encoders = [read_encoder(model.path) for model in models]
+    # a model of one region was chosen by it; in others regions are rows of the table
+    return encoders if len(encoders) > 1 else encoders[0], recordings, of_one[:1] if of_one else parse_names(roi)
 
 
 def _known_datasets() -> str:

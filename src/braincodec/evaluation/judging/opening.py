@@ -131,14 +131,13 @@ def _open_array(values: np.ndarray, direction: str, name: str) -> Given:
 
 
 def _open_path(path: str, direction: str) -> Given:
+    from braincodec.artefact import artefact_folders, read_artefact
     from braincodec.responses import open_responses
     from braincodec.stimuli import StimulusSet
 
     place = Path(path)
     name = place.name
-    if (place / ARTEFACT_FILE).is_file() and direction != "decoding":
-        from braincodec.artefact import read_artefact
-
+    if direction != "decoding" and place.is_dir() and artefact_folders(place):
         artefact = read_artefact(place)
         encoder = artefact.encoder()
         title, model = _describe(encoder)
