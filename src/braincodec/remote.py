@@ -132,6 +132,9 @@ class RemoteFolder(Folder):
             if entry["type"] == "directory":
                 yield from self.walk(own)
             else:
+                if entry.get("size") is None:  # a web server's list of links does not say
+                    with self._reading(own):
+                        entry |= {"size": self._files.info(entry["name"]).get("size")}
                 yield FoundFile(own, entry.get("size"))
 
     def forget(self, name: str) -> None:

@@ -1,5 +1,6 @@
-"""Fixtures of the tests of stores at an address."""
+"""Servers on loopback, for every test of stores."""
 
 from .bucket import bucket, native, opened, server
+from .hub_server import hub
 
-__all__ = ["bucket", "native", "opened", "server"]
+__all__ = ["bucket", "hub", "native", "opened", "server"]

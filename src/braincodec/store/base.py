@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from braincodec.folder import Folder
+    from braincodec.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,59 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """Generated responses to a stimulus set, read lazily."""
+
+    def push(
+        self,
+        address: str | Path,
+        *,
+        models: Sequence[str] | None = None,
+        private: bool | None = None,
+        message: str | None = None,
+        overwrite: bool = False,
+        progress: bool | None = None,
+        dry_run: bool = False,
+        **options: Any,
+    ) -> Transfer:
+        """Copy the store's models to another place, which is a store then.
+
+        Parameters
+        ----------
+        address : str or Path
+            ``hf://user/name``, ``s3://bucket/folder`` or whatever fsspec writes to, or a path.
+        models : sequence of str, optional
+            Only these. Generated responses are not pushed.
+        private, message, overwrite, progress, dry_run, **options
+            See `braincodec.transfer.push_artefacts`.
+
+        Returns
+        -------
+        Transfer
+            What was copied, and what lay there before.
+
+        Raises
+        ------
+        InputValueError
+            For a folder of NED, NEST or BERG, which holds no artefacts; `convert` makes them.
+        UnknownNameError, DamagedFileError, OutputError, UnreachableError
+            When a model is not here or not whole; and see `braincodec.transfer.push_artefacts`.
+        """
+        from braincodec.transfer import push_artefacts
+
+        return push_artefacts(
+            self._folders(models),
+            address,
+            source=self.address,
+            private=private,
+            message=message,
+            overwrite=overwrite,
+            progress=progress,
+            dry_run=dry_run,
+            **options,
+        )
+
+    def _folders(self, models: Sequence[str] | None) -> dict[str, Path]:
+        """Folder on this machine of each artefact, by its place in the store."""
+        raise InputValueError(f"{self.address} holds published files, not artefacts: 'braincodec convert' makes them")
 
     # what every store can do
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.artefact import CHECKSUMS, CONFIG, FILES, read_artefact
@@ -116,9 +118,25 @@ class NativeStore(Store):
 
     def _load(self, entry: ModelEntry, subject: Subject, roi: str | None) -> Encoder:
         place = self.place(entry.id, subject, roi)
+        return read_artefact(self._local_artefact(place)).encoder()
+
+    def _local_artefact(self, place: str) -> Path:
+        """An artefact's folder on this machine, with all of its files."""
         for name in (*FILES, CHECKSUMS):
             path = self.folder.local(f"{place}/{name}", "file of an artefact", "fetch or save the model again")
-        return read_artefact(path.parent).encoder()
+        return path.parent
+
+    def _folders(self, models: Sequence[str] | None) -> dict[str, Path]:
+        for model in models or ():
+            self.entry(model)
+        places = [
+            place
+            for model, subjects in sorted(self._places.items())
+            for found in subjects.values()
+            for place in found.values()
+            if models is None or model in models
+        ]
+        return {place: self._local_artefact(place) for place in places}
 
     def metadata(self, model: str, subject: Subject = 1, roi: str | None = None) -> dict[str, Any]:
         """See `Store.metadata`."""

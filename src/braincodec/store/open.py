@@ -50,7 +50,8 @@ def open_store(address: str | Path, **options: Any) -> Store:
     if not names:
         raise MissingFileError(address, "store", "there is nothing at this place")
     if CONFIG in names:
-        raise InputValueError(f"{address} is one artefact; read it with braincodec.Encoder.load")
+        hint = "braincodec fetch it, and read it" if "://" in str(address) else "read it"
+        raise InputValueError(f"{address} is one artefact; {hint} with braincodec.Encoder.load")
     store = NativeStore(folder)
     if store.entries() or RESPONSES in names:
         return store
