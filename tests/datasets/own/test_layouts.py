@@ -239,3 +239,38 @@ def test_folders_of_subjects_and_sessions_are_understood(study):
         options = {} if given is None else {"responses": given}
         responses = load_dataset("own", study, **options).subject("02").responses
         np.testing.assert_allclose(responses.sel(stimulus="picture_03.png").values[:, 0], [2103, 2201])
+
+
+def test_table_alone_may_name_its_folder_images_and_responses(study, monkeypatch):
+    table = pd.read_csv(study / "trials.csv", dtype=str).query("subject == '01'").drop(columns="subject")
+    for place, (name, number) in enumerate(zip(table["stimulus"], range(len(table)), strict=True)):
+        np.save(study / f"trial_{place:02d}.npy", numbered(1, start=number)[0])
+        assert name
+    table["stimulus"] = "pics/" + table["stimulus"] + ".png"
+    table["response"] = [f"trial_{place:02d}.npy" for place in range(len(table))]
+    (study / "images").rename(study / "pics")
+    table.to_csv(study / "linked.csv", index=False)
+    monkeypatch.chdir(study.parent)
+    recording = load_dataset("own", "my-study/linked.csv").subject("1")
+    assert recording.stimuli.ids[5] == "pics/picture_05.png"
+    np.testing.assert_array_equal(recording.stimuli["pics/picture_05.png"], pixels()[5])
+    np.testing.assert_allclose(recording.responses.sel(stimulus="pics/picture_03.png").values[:, 1], [3.1, 13.1])
+
+
+def test_paths_may_start_from_where_one_is(study, monkeypatch):
+    monkeypatch.chdir(study.parent)
+    data = load_dataset("own", "my-study", table="my-study/trials.csv", responses="responses/sub-{subject}.npy")
+    assert data.subjects() == ["01", "02"]
+    assert load_dataset("own", "my-study/trials.csv").subjects() == ["01", "02"]
+
+
+def test_tensors_and_data_frames_are_responses():
+    import torch
+
+    stimuli = StimulusSet.open(pixels(), ids=image_names())
+    split = {"train": image_names()[:9], "test": image_names()[9:]}
+    for given in (torch.from_numpy(numbered(IMAGES)), pd.DataFrame(numbered(IMAGES), columns=list("abcd"))):
+        recording = load_dataset("own", images=stimuli, responses=given, split=split).subject("1")
+        np.testing.assert_allclose(recording.responses.values, numbered(IMAGES), rtol=1e-6)
+    with pytest.raises(InputValueError, match=r"has 1 dimensions, \(12,\); expected \(trial, unit\)"):
+        load_dataset("own", images=stimuli, responses=np.zeros(IMAGES))

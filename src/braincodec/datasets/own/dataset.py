@@ -12,7 +12,7 @@ import numpy as np
 from braincodec.datasets.base import Counts, Dataset, Recording, register_dataset
 from braincodec.datasets.own.assembly import Repetitions, responses_of
 from braincodec.datasets.own.guide import GUIDE
-from braincodec.datasets.own.layout import find_layout
+from braincodec.datasets.own.layout import TABLE_SUFFIXES, find_layout
 from braincodec.datasets.own.settings import FILE, OwnSettings, read_settings
 from braincodec.datasets.own.sources import placed
 from braincodec.datasets.own.splitting import restricted
@@ -32,14 +32,15 @@ class Own(Dataset):
     Parameters
     ----------
     root : path, optional
-        A folder with ``images/`` (or ``images.zip``, ...), ``responses.npy`` (or ``responses/``, ...), ``trials.csv``
-        and, where they are wanted, ``units.csv``, ``mask.nii.gz``, ``rois/`` and ``dataset.json`` with any of the
-        options below. `how_to_get` shows an example.
+        A folder with ``images/`` (or ``images.zip``, ...), ``responses.npy`` (or ``responses/``, ...) and, where they
+        are wanted, ``trials.csv``, ``units.csv``, ``mask.nii.gz``, ``rois/`` and ``dataset.json`` with any of the
+        options below; `how_to_get` shows an example. Or the table, whose folder is then looked into.
     table : path or DataFrame, optional
         One row a trial: column ``stimulus``, and ``subject``, ``session``, ``repetition``, ``response``, ``split``,
         ``group`` where they apply; other columns become labels of the stimuli. Without it the first trial shows the
         first image, and so on, unless the response file says itself what each trial shows.
     images : anything that `StimulusSet.open` takes, optional
+        Default: the image files that the table names, where they exist.
     responses : path, pattern, list of paths, array, DataArray, or mapping of subject to one of these, optional
         ``.npy``, ``.npz``, ``.mat``, ``.h5``, NIfTI (4-D, or a file a trial), ``.csv``, ``.nc``, ``.zarr``, MNE epochs.
         ``"betas/sub-{subject}.npy"`` and names like ``sub-01_ses-02.npy`` say whose they are.
@@ -119,6 +120,8 @@ class Own(Dataset):
             name: value for name, value in locals().items() if name not in ("self", "root") and value is not None
         }
         self.root = None if root is None else Path(root).expanduser().absolute()
+        if self.root is not None and self.root.is_file() and self.root.suffix.lower() in TABLE_SUFFIXES:
+            options, self.root = {"table": self.root, **options}, self.root.parent
         stored = read_settings(self.root / FILE) if self.root is not None else {}
         chosen = {**stored, **options}
         self.settings = OwnSettings.parse({name: _plain(value) for name, value in chosen.items() if name not in FILES})

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from braincodec.datasets.own.trials import Trials
+from braincodec.datasets.own.trials import KeptTrials, Trials
 from braincodec.datasets.trial_arrangement import Stacked
+from braincodec.datasets.trial_rows import TrialStore
 from braincodec.errors import InputValueError
+
+MANY = 50  # files, from which opening them again and again takes longer than reading them
 
 
 def joined(parts: Sequence[Trials]) -> Trials:
@@ -39,8 +42,9 @@ def joined(parts: Sequence[Trials]) -> Trials:
         if first.units is not None and other.units is not None and not _same_voxels(first, other):
             raise InputValueError(f"{first.where} and {other.where} have different voxels; give one mask= for both")
     tables = [part.table for part in parts]
+    store: TrialStore = Stacked(*(part.store for part in parts))
     return Trials(
-        Stacked(*(part.store for part in parts)),
+        KeptTrials(store) if len(parts) > MANY else store,
         f"{first.where} and {len(parts) - 1} further files",
         repetitions=first.repetitions,
         units=first.units,

@@ -91,7 +91,8 @@ def placed(path: str | Path, root: Path | None) -> Path:
 
 def _placed(path: str | Path, root: Path | None) -> Path:
     own = Path(path).expanduser()
-    return own if root is None or own.is_absolute() else root / own
+    inside = own if root is None else root / own  # an absolute path stays as it is
+    return own if own.exists() and not inside.exists() else inside
 
 
 def _by_fields(pattern: str) -> list[Source]:

@@ -52,11 +52,11 @@ class Study:
 
     def __init__(self, root: Path | None, given: Mapping[str, Any], settings: OwnSettings) -> None:
         self.root, self.given, self.settings = root, dict(given), settings
-        require(self.given, "images", root)
         self._trials_of: dict[str, tuple[Trials, list[Source], list[int]]] = {}
-        self.stimuli = self._open_images()
         self._table_name = "the table"
-        self._table = self._open_table()
+        frame = self._open_table()
+        self.stimuli = self._open_images(frame)
+        self._table = None if frame is None else self._with_images(frame)
         self._sources = self._open_sources()
         self._table = self._table if self._table is not None else self._table_of_all()
         self.subjects = self._find_subjects()
@@ -75,8 +75,13 @@ class Study:
             said.append(f"{unused:,} of {len(self.stimuli):,} images are shown to nobody")
         return list(dict.fromkeys(said))
 
-    def _open_images(self) -> StimulusSet:
-        images = self.given["images"]
+    def _open_images(self, table: pd.DataFrame | None) -> StimulusSet:
+        images = self.given.get("images")
+        if images is None and table is not None:
+            named = self._files_named(table)
+            if named is not None:
+                return named
+        require(self.given, "images", self.root)
         if isinstance(images, str | Path):
             images = placed(images, self.root)
         elif isinstance(images, list | tuple) and images and all(isinstance(item, str | Path) for item in images):
@@ -90,18 +95,33 @@ class Study:
         if isinstance(table, str | Path):
             table = placed(table, self.root)
             self._table_name = str(table)
-        frame = open_table(table, self.settings.columns)
+        return open_table(table, self.settings.columns)
+
+    def _with_images(self, frame: pd.DataFrame) -> pd.DataFrame:
         frame["stimulus"] = linked(frame["stimulus"].tolist(), self._ids, self._table_name, self._images_name)
         frame[ROW] = np.arange(len(frame))
         return frame
+
+    def _files_named(self, table: pd.DataFrame) -> StimulusSet | None:
+        """The images that the table itself names as files; None where these do not exist."""
+        names = list(dict.fromkeys(table["stimulus"]))
+        for place in self._places:
+            if all((place / name).is_file() for name in names):
+                return StimulusSet.open([place / name for name in names], ids=names)
+        return None
+
+    @property
+    def _places(self) -> list[Path]:
+        """Folders that names in the table may start from."""
+        table = self.given.get("table")
+        beside = [placed(table, self.root).parent] if isinstance(table, str | Path) else []
+        return [*([self.root] if self.root else []), *beside, Path()]
 
     def _open_sources(self) -> list[Source]:
         given = self.given.get("responses")
         if self._table is not None and names_files(self._table):
             own = [] if not isinstance(given, str | Path) else [placed(given, self.root)]
-            table = self.given["table"]
-            beside = [placed(table, self.root).parent] if isinstance(table, str | Path) else []
-            places = [*own, *([self.root] if self.root else []), *beside, Path()]
+            places = [*own, *self._places]
             groups = self._table.groupby("subject", sort=False) if "subject" in self._table else [(SHARED, self._table)]
             return [Source(str(who), "", files_of(rows, places, self._table_name)) for who, rows in groups]
         require(self.given, "responses", self.root)
@@ -200,7 +220,7 @@ class Study:
 
     @property
     def _images_name(self) -> str:
-        images = self.given["images"]
+        images = self.given.get("images")
         return str(images) if isinstance(images, str | Path) else "the images"
 
     @functools.cached_property

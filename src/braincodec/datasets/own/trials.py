@@ -169,11 +169,11 @@ def arranged(array: Any, layout: Sequence[str], where: str) -> tuple[Any, tuple[
 def _guessed_layout(array: Any, where: str) -> tuple[str, ...]:
     if array.ndim == 2:
         return ("trial", "unit")
-    choices = {3: ("trial,repetition,unit", "trial,channel,time"), 4: ("trial,repetition,channel,time",)}
     if array.ndim == 4:
-        return tuple(choices[4][0].split(","))
-    words = " or ".join(f'layout="{choice}"' for choice in choices.get(array.ndim, ("trial,unit",)))
-    raise InputValueError(
-        f"{where} has {array.ndim} dimensions, {array.shape}, which can be several things; say {words} "
-        "(in the order of the file)"
-    )
+        return ("trial", "repetition", "channel", "time")
+    if array.ndim == 3:
+        raise InputValueError(
+            f"{where} has 3 dimensions, {array.shape}, which can be several things; say "
+            'layout="trial,repetition,unit" or layout="trial,channel,time" (in the order of the file)'
+        )
+    raise InputValueError(f"{where} has {array.ndim} dimensions, {array.shape}; expected (trial, unit)")

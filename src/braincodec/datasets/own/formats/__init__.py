@@ -8,11 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from braincodec.datasets.own.settings import OwnSettings
 from braincodec.datasets.own.trials import Trials
 from braincodec.errors import InputTypeError, InputValueError, MissingFileError, UnknownNameError
+from braincodec.stimuli.opening import as_array
 
 KEY_SEPARATOR = "::"  # betas.npz::run1
 READERS = {
@@ -65,7 +67,7 @@ def read_trials(source: Any, given: Given) -> Trials:
 
     Parameters
     ----------
-    source : path, list of paths, array or DataArray
+    source : path, list of paths, array, DataFrame or DataArray
         ``"betas.npz::run1"`` names an array inside a file.
     given : Given
 
@@ -82,12 +84,17 @@ def read_trials(source: Any, given: Given) -> Trials:
         return _read_paths([source], given)
     if isinstance(source, list | tuple) and source and all(isinstance(item, str | Path) for item in source):
         return _read_paths(source, given)
+    if isinstance(source, pd.DataFrame):
+        from braincodec.datasets.own.formats.tables import from_frame
+
+        return from_frame(source, "the table of responses", given.settings)
     if hasattr(source, "shape") and hasattr(source, "dtype"):
         from braincodec.datasets.own.formats.arrays import from_array
 
-        return from_array(source, "the array of responses", given.settings)
+        return from_array(as_array(source), "the array of responses", given.settings)
     raise InputTypeError(
-        f"responses must be a file, a pattern, a list of files, an array or a DataArray, not {type(source).__name__}"
+        "responses must be a file, a pattern, a list of files, an array, a DataFrame or a DataArray, "
+        f"not {type(source).__name__}"
     )
 
 
@@ -108,12 +115,12 @@ def _read_paths(sources: Sequence[str | Path], given: Given) -> Trials:
 
         return read_volumes(list(paths), given)
     read: Callable[..., Trials] = import_module(f"braincodec.datasets.own.formats.{kind}").read
-    found = [read(path, key, given.settings) for path, key in zip(paths, keys, strict=True)]
-    if len(found) == 1:
-        return found[0]
+    if len(paths) == 1:
+        return read(paths[0], keys[0], given.settings)
     from braincodec.datasets.own.joining import joined
 
-    return joined(found)
+    series = {"of_series": True} if kind == "arrays" else {}  # an array of one dimension is then a trial
+    return joined([read(path, key, given.settings, **series) for path, key in zip(paths, keys, strict=True)])
 
 
 def split_key(source: str | Path) -> tuple[Path, str | None]:

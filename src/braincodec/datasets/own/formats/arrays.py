@@ -20,8 +20,8 @@ USUAL_KEYS = ("responses", "betas", "data", "preprocessed_eeg_data")
 CHANNEL_KEYS, TIME_KEYS = ("channels", "ch_names"), ("times",)
 
 
-def read(path: Path, key: str | None, settings: OwnSettings) -> Trials:
-    """Trials of a file; `key` names one of several arrays in it.
+def read(path: Path, key: str | None, settings: OwnSettings, *, of_series: bool = False) -> Trials:
+    """Trials of a file; `key` names one of several arrays in it; an array (units,) of a series of files is one trial.
 
     Raises
     ------
@@ -42,6 +42,8 @@ def read(path: Path, key: str | None, settings: OwnSettings) -> Trials:
     if not isinstance(found, Mapping):
         if key is not None:
             raise InputValueError(f"{path} holds one array, so it has no array {key!r}")
+        if of_series and found.ndim == 1:
+            found = found[None]
         return from_array(found, str(path), settings, (path,))
     arrays = {str(name): np.asarray(value) for name, value in found.items()}
     values = chosen_array(arrays, key, str(path))
