@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -48,18 +50,24 @@ def test_dry_runs_list_files_and_write_nothing(run, store, tmp_path):
     assert not (tmp_path / "there").exists() and not (tmp_path / "here").exists()
 
 
-def test_model_goes_to_the_hub_and_comes_back_without_any_option(run, store, tmp_path, hub, monkeypatch):
-    from huggingface_hub import constants
+def test_model_goes_to_the_hub_and_comes_back_by_the_variables_of_its_client(run, store, tmp_path, hub, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
 
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)  # what HF_ENDPOINT sets when the program starts
-    refused = run("push", store / "one" / "subject-01", "hf://lab/one")
-    assert refused.code == 1 and "no credentials for hf://lab/one" in refused.err
+    def program(*words):  # its client reads the variables when it is imported
+        command = [sys.executable, "-c", "from braincodec.cli.app import main; main()", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    one = store / "one" / "subject-01"
+    refused = program("push", one, "hf://lab/one")
+    assert refused.returncode == 1 and "no credentials for hf://lab/one: log in" in refused.stderr
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    outcome = run("push", store / "one" / "subject-01", "hf://lab/one", "--private", "--message", "the first")
-    assert outcome.code == 0
+    assert program("push", one, "hf://lab/one", "--private", "--message", "the first").returncode == 0
     assert hub.private == {"lab/one": True} and hub.commits == ["the first"]
-    assert run("fetch", "hf://lab/one", "-o", tmp_path / "here").code == 0
+    assert program("fetch", "hf://lab/one", "-o", tmp_path / "here").returncode == 0
     assert {path.name for path in (tmp_path / "here").iterdir()} == {*FILES, CHECKSUMS}
+    hub.shutdown()
     offline = run("fetch", "hf://lab/one", "-o", tmp_path / "again", "--offline")
     assert offline.code == 0 and (tmp_path / "again" / CHECKSUMS).is_file()
     absent = run("fetch", "hf://lab/two", "-o", tmp_path / "two", "--offline")

@@ -33,7 +33,7 @@ from braincodec.errors import BraincodecError
 DEBUG = "--debug"
 MISTAKE, INTERRUPTED = 1, 130
 # the commands that keep what an interrupted run has done
-RESUMED = {"encode", "train"}
+RESUMED = {"convert", "encode", "fetch", "push", "train"}
 # what messages written for Python call these options
 OPTION_OF_ARGUMENT = {"value_range=": "--value-range 0,1", "dataset=": "--dataset NAME", "layout=": "--layout"}
 
