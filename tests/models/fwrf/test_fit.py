@@ -93,8 +93,8 @@ KILLED = """
         return save(*given)
 
     Checkpoints.save = kill
-    settings = {"epochs": 2, "batch_size": 3, "shift": 2, "prefilter": "random"}
-    bc.FwRF(**settings).fit(recording(train=6), workspace=sys.argv[2], device="cpu")
+    settings = {"epochs": 2, "batch_size": 2, "shift": 2, "prefilter": "random"}
+    bc.FwRF(**settings).fit(recording(train=4), workspace=sys.argv[2], device="cpu")
 """
 
 
@@ -107,8 +107,8 @@ def one_thread():
 
 
 def unstopped(workspace):
-    settings = {"epochs": 2, "batch_size": 3, "shift": 2, "prefilter": "random"}
-    return bc.FwRF(**settings).fit(recording(train=6), workspace=workspace, device="cpu")
+    settings = {"epochs": 2, "batch_size": 2, "shift": 2, "prefilter": "random"}
+    return bc.FwRF(**settings).fit(recording(train=4), workspace=workspace, device="cpu")
 
 
 @pytest.mark.parametrize("when", ["between steps", pytest.param("writing", marks=pytest.mark.slow)])

@@ -7,11 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from braincodec.models.fwrf import FwRF
 from braincodec.models.fwrf.initial import random_trunk, trainable_names
 from braincodec.models.fwrf.network import BLOCKS
 from braincodec.models.fwrf.steps import NetworkInTraining
 from braincodec.models.fwrf.training import seeded
 
+from ...small_models import describe, fwrf_weights, voxel_units
+from ...small_models import images as small_images
 from .learnable import recipe, rows
 
 SIDES = (7, 5, 3)  # of the maps of 67-pixel images
@@ -139,6 +142,20 @@ def test_bfloat16_steps_stay_close_to_float32_ones():
         errors.append([float(net.step(0, images, responses, generators())) for _ in range(3)])
         assert all(tensor.dtype == torch.float32 for tensor in net.weights().values())
     np.testing.assert_allclose(errors[1], errors[0], rtol=0.1)
+
+
+@pytest.mark.parametrize("mean", ["colour", "image"])
+def test_the_trained_model_predicts_what_the_network_in_training_does(mean):
+    weights = fwrf_weights(UNITS, mean)
+    trunk = {name: tensor for name, tensor in weights.items() if name.startswith(("pre.", "enc.", "mu"))}
+    own = {name: weights[name] for name in ("rf0", "rf1", "rf2", "w", "b")}
+    net = NetworkInTraining(trunk, [own], recipe(), CPU, torch.float32)
+    tensors = {f"part-1.{name}": tensor for name, tensor in weights.items()}
+    model = FwRF.from_parts({"parts": 1}, tensors, voxel_units(UNITS), describe())
+    pictures = small_images(2)
+    expected = model.encode(pictures, device="cpu").values
+    as_stored = (model.preprocessing(pictures) * 255).round().to(torch.uint8).numpy()
+    np.testing.assert_allclose(net.predict(0, as_stored), expected, atol=1e-5 * expected.std())
 
 
 def test_shifted_images_are_the_same_images_elsewhere():

@@ -143,6 +143,15 @@ def test_a_diverging_training_says_so(tmp_path):
         run(one, tmp_path)
 
 
+def test_a_step_that_does_not_fit_says_what_to_lower(tmp_path, monkeypatch):
+    def step(*_):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(NetworkInTraining, "step", step)
+    with pytest.raises(InputValueError, match=r"8 images does not fit.*lower batch_size"):
+        run(training(recipe(epochs=1)), tmp_path)
+
+
 def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):
     done = run(training(recipe(epochs=1)), tmp_path)
     monkeypatch.setattr(NetworkInTraining, "step", None)

@@ -111,7 +111,8 @@ class FwRF(Encoder):
     channels by half, no weight decay, L1 penalty 0.1; errors summed over the batch, weighted by the squared
     correlation within it (0.1 to 1) and divided by the mean weight (St-Yves and Naselaris, code of Allen et al. 2022,
     https://doi.org/10.1038/s41593-021-00962-x). Here examples are shuffled anew each epoch, the mean colour is that of
-    the training images alone, and validation responses are means over repetitions.
+    the training images alone, and validation responses are means over repetitions. The published script starts the
+    pre-filter at random unless told otherwise, that of the paper from AlexNet.
 
     Memory beyond the network's: images and responses stay on disk in the workspace (155 kB an image). A step of 128
     images takes about 2 GB for the trunk, and 0.1 MB a unit for its weights, gradients and moments: 10,000 units train
@@ -206,7 +207,8 @@ class FwRF(Encoder):
             if not isinstance(loaded, FwRF):
                 raise InputValueError(f"start: {recipe.start} is a {loaded.kind} model, not a FwRF")
             start = loaded
-        return fit(data, recipe, FwRFConfig(parts=1).preprocessing, start, **how)
+        preprocessing = FwRFConfig(parts=1).preprocessing if start is None else start.preprocessing
+        return fit(data, recipe, preprocessing, start, **how)
 
     def networks(self) -> list[dict[str, torch.Tensor]]:
         """Weights of each network by their published names."""

@@ -92,7 +92,10 @@ def stored_rows(
     """
     digest = hashlib.sha256(f"{preprocessing.hash()} {examples.stimuli.fingerprint()}".encode())
     folder = workspace / f"stimuli-{digest.hexdigest()[:20]}"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise atomic.write_error(folder, error) from error
     with atomic.exclusive_lock(folder / LOCK):
         images = resized_images(examples.stimuli, preprocessing, folder, progress)
         shown = examples.repetitions if repetitions == "single" else 1

@@ -62,7 +62,7 @@ class NetworkInTraining:
 
     def step(
         self, subject: int, images: NDArray[np.uint8], responses: NDArray[np.float32], seeds: Sequence[torch.Generator]
-    ) -> torch.Tensor:
+    ) -> float:
         """Move the weights by one batch of one subject.
 
         Parameters
@@ -75,8 +75,8 @@ class NetworkInTraining:
 
         Returns
         -------
-        torch.Tensor
-            Squared error summed over the batch, mean over units, in double precision.
+        float
+            Squared error summed over the batch, mean over units.
         """
         pixels = self.pixels(images, seeds[0])
         measured = torch.from_numpy(responses).to(self.device)
@@ -90,7 +90,7 @@ class NetworkInTraining:
             if readout in moved:
                 loss = loss + self.recipe.sparsity * self.readouts[subject]["w"].abs().sum()
             self._descend(loss, [optimiser for group in moved if (optimiser := self._optimisers[group])])
-        return error.double().mean()
+        return float(error.mean())
 
     def _descend(self, loss: torch.Tensor, optimisers: Sequence[torch.optim.Optimizer]) -> None:
         for optimiser in optimisers:

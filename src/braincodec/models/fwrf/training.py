@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
+from braincodec.device import is_out_of_memory
 from braincodec.errors import InputValueError
 from braincodec.models.fwrf.loss import correlations
 from braincodec.models.fwrf.steps import NetworkInTraining, Weights
@@ -125,23 +126,32 @@ class Training:
         now, last_save = self.position, time.monotonic()
         plan = self.plan(now.epoch)
         advance(sum(len(examples) for _, examples in plan[: now.batch]))
-        total = torch.tensor(now.error, dtype=torch.float64, device=self.network.device)
         reading = _ahead(self._read, plan[now.batch :])
         for subject, images, responses in reading:
             seeds = [self.generator("pass", now.epoch, now.batch, number) for number in range(2)]
-            total += self.network.step(subject, images, responses, seeds)
+            now.error += self._step(subject, images, responses, seeds)
             now.batch += 1
             advance(len(images))
             if time.monotonic() - last_save > SECONDS_BETWEEN_SAVES and now.batch < len(plan):
-                now.error = float(total)
                 self._save(checkpoints)
                 last_save = time.monotonic()
-        now.error = float(total)
         if not math.isfinite(now.error):
             raise InputValueError(
                 f"training diverged in epoch {now.epoch + 1}: the loss is {now.error}; lower learning_rate"
                 + ("" if self.network.precision == torch.float32 else " or use precision='float32'")
             )
+
+    def _step(self, subject: int, images: NDArray[np.uint8], *given: Any) -> float:
+        try:
+            return self.network.step(subject, images, *given)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # not halved: statistics and loss are those of a whole batch
+            raise InputValueError(
+                f"a step of {len(images)} images does not fit into the memory of {self.network.device}; "
+                f"lower batch_size (now {self.recipe.batch_size}), or train region by region with rois"
+            ) from error
 
     def plan(self, epoch: int) -> list[tuple[int, NDArray[np.int64]]]:
         """Subject and examples of each batch of an epoch: examples shuffled, batches of subjects mixed."""
