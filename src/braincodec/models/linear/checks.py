@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from braincodec.errors import InputValueError
 from braincodec.memory import free_main_memory
+from braincodec.models.linear.fields import check_room
 from braincodec.models.linear.recipe import OF_SPACES, LinearRecipe
 from braincodec.models.linear.solve import count_repetitions, responses_of
 from braincodec.models.linear.spaces import is_spanned
@@ -46,7 +47,7 @@ def check_data(recipe: LinearRecipe, data: Sequence[Examples]) -> None:
                     targets.block(cut)
 
 
-def check_sizes(recipe: LinearRecipe, plan: Plan) -> None:
+def check_sizes(recipe: LinearRecipe, plan: Plan, outputs: int) -> None:
     """Refuse settings that do not fit the numbers of stimuli and features.
 
     Raises
@@ -63,6 +64,9 @@ def check_sizes(recipe: LinearRecipe, plan: Plan) -> None:
                 f"components is {recipe.components}; {stimuli:,} training stimuli and {fewest:,} features"
                 f"{' of the smallest layer' if apart else ''} have at most {most:,}"
             )
+        return
+    if recipe.readout == "fields":
+        check_room(plan, outputs)
         return
     if recipe.readout == "least_squares" and is_spanned(stimuli, total):
         raise InputValueError(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from braincodec.models.linear.checks import check_data, check_sizes
 from braincodec.models.linear.config import BIAS, INTERCEPT, REDUCTION, WEIGHT, LinearConfig
-from braincodec.models.linear.fields import FieldReadouts, check_room, fit_fields, map_shapes
+from braincodec.models.linear.fields import FieldReadouts, fit_fields, map_shapes
 from braincodec.models.linear.gather import Plan, gather, make_plan
 from braincodec.models.linear.recipe import LinearRecipe
 from braincodec.models.linear.solve import Solved, count_repetitions, solve
@@ -58,12 +58,9 @@ def fit_linear(
     """
     check_data(recipe, data)
     plan = make_plan(recipe, networks, data)
-    check_sizes(recipe, plan)
     repetitions = count_repetitions(recipe, data)
-    shapes = {}
-    if recipe.readout == "fields":
-        shapes = map_shapes(plan)
-        check_room(plan, repetitions * sum(one.outputs for one in data))
+    check_sizes(recipe, plan, repetitions * sum(one.outputs for one in data))
+    shapes = map_shapes(plan) if recipe.readout == "fields" else {}
     gathered = gather(plan, recipe, workspace, device=device, batch_size=batch_size, progress=progress)
     if recipe.readout == "fields":
         fields = fit_fields(recipe, shapes, gathered, data, plan.rows(), device=device, progress=progress)

@@ -210,4 +210,4 @@ def said_once() -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     for kind, message in dict.fromkeys((one.category, str(one.message)) for one in caught):
-        warnings.warn(message, kind, stacklevel=5)
+        warnings.warn(message, kind, stacklevel=7)
