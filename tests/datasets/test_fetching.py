@@ -349,6 +349,7 @@ def test_archive_is_unpacked_and_not_kept(server, declare, tmp_path, name):
         tarred(entry("link", type=tarfile.LNKTYPE, linkname="other")),
         tarred(entry("device", type=tarfile.CHRTYPE)),
     ],
+    ids=["zip above", "zip absolute", "zip drive", "tar above", "tar link", "tar hard link", "tar device"],
 )
 def test_archive_that_reaches_outside_is_refused_whole(server, declare, tmp_path, content):
     server.content["/a"] = content
@@ -370,7 +371,11 @@ def test_zip_with_a_link_is_refused(server, declare, tmp_path):
         fetch("open", tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"no archive", zipped({"a": b"x" * 500})[:-30], tarred(entry("a", size=9))[:40]])
+@pytest.mark.parametrize(
+    "content",
+    [b"no archive", zipped({"a": b"x" * 500})[:-30], tarred(entry("a", size=9))[:40]],
+    ids=["none", "zip", "tar"],
+)
 def test_damaged_archive_is_refused_and_removed(server, declare, tmp_path, content):
     server.content["/a.zip"] = content
     declare(Download(f"{server.address}/a.zip", "a.zip", unpack_to="."))
