@@ -23,6 +23,7 @@ from braincodec.errors import (
     OutputError,
     UnknownNameError,
 )
+from braincodec.evaluation.checks import tiles
 from braincodec.evaluation.splits import (
     Splits,
     cluster_splits,
@@ -33,9 +34,9 @@ from braincodec.evaluation.splits import (
     save_splits,
     split_diagnostics,
 )
-from braincodec.evaluation.splits.discrepancy import discrepancies, kernel_width
+from braincodec.evaluation.splits.discrepancy import Population, discrepancies, kernel_width
 from braincodec.evaluation.splits.embedding import directions, image_features
-from braincodec.evaluation.splits.linkage import spanning_tree
+from braincodec.evaluation.splits.linkage import NEIGHBOURS, spanning_tree
 from braincodec.responses import build_responses, build_units
 from braincodec.stimuli import StimulusSet
 
@@ -371,6 +372,35 @@ class TestPieces:
         ours, theirs = tree.groups(radius), fcluster(expected, radius, "distance")
         assert len({*zip(ours.tolist(), theirs.tolist(), strict=True)}) == len(set(ours.tolist()))
         assert len(set(ours.tolist())) == len(set(theirs.tolist()))
+
+    @pytest.mark.parametrize("spread", [0.0, 0.02, 0.3])  # copies, clusters far apart, clusters that touch
+    @pytest.mark.parametrize("clusters", [2, 5])
+    def test_clusters_larger_than_the_neighbours_that_are_kept_are_joined_by_their_shortest_way(self, spread, clusters):
+        rng = np.random.default_rng(clusters)
+        centres = rng.standard_normal((clusters, 6)).repeat(3 * NEIGHBOURS, axis=0)
+        unit = normalised(centres + spread * rng.standard_normal(centres.shape)).astype(np.float32)
+        expected = linkage(pdist(unit.astype(np.float64), "cosine"), "single")[:, 2]
+        np.testing.assert_allclose(spanning_tree(unit).distances, expected, atol=1e-6)
+
+    def test_one_test_set_after_the_first_pass_is_judged_as_all_are(self, monkeypatch):
+        rng = np.random.default_rng(5)
+        unit = normalised(rng.standard_normal((90, 6))).astype(np.float32)
+        tests = [np.isin(np.arange(90), rng.permutation(90)[:size]) for size in (2, 18, 60)]
+        width = kernel_width(unit)
+        squared = cdist(unit, unit, "sqeuclidean")
+        kernel = np.exp(-squared / (2 * width))
+        for tile_bytes in (10**9, 8 * 90 * 7):  # at once, and in blocks
+            monkeypatch.setattr(
+                "braincodec.evaluation.splits.discrepancy.tiles",
+                lambda count, bytes_each, tile_bytes=tile_bytes: tiles(count, bytes_each, tile_bytes=tile_bytes),
+            )
+            population = Population(unit, width, tests)
+            for test, found in zip(tests, population.of_first, strict=True):
+                n, m = test.sum(), (~test).sum()
+                inside, outside = kernel[test][:, test].sum() - n, kernel[~test][:, ~test].sum() - m
+                expected = inside / (n * (n - 1)) + outside / (m * (m - 1)) - 2 * kernel[test][:, ~test].mean()
+                assert found == pytest.approx(expected, abs=1e-6)
+                assert population.discrepancy(test) == pytest.approx(found, abs=1e-6)
 
     def test_equal_distances_still_give_one_tree(self):
         unit = np.repeat(np.eye(4, dtype=np.float32), 5, axis=0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from braincodec.errors import InputValueError
 from braincodec.evaluation.checks import tiles
-from braincodec.evaluation.splits.discrepancy import discrepancies, fourier_features, kernel_width
+from braincodec.evaluation.splits.discrepancy import Population, fourier_features, kernel_width
 from braincodec.evaluation.splits.linkage import SpanningTree, spanning_tree
 
 FEWEST_STIMULI = 10
@@ -60,8 +60,8 @@ def find_distant_test_set(
     width = kernel_width(unit, seed)
     rng = np.random.default_rng(seed)
     random_tests = [_membership(count, rng.permutation(count)[:size]) for _ in range(RANDOM_SPLITS)]
-    by_chance = discrepancies(unit, random_tests, width)
-    allowed = float(np.quantile(by_chance, level))
+    population = Population(unit, width, random_tests)
+    allowed = float(np.quantile(population.of_first, level))
     tree = spanning_tree(unit, progress)
     search = _Search(fourier_features(unit, width, seed), tree, size, seed)
 
@@ -69,7 +69,7 @@ def find_distant_test_set(
         test = search.at(radius)
         if test is None:
             return None
-        found = float(discrepancies(unit, [test], width)[0])
+        found = population.discrepancy(test)
         return (test, found) if found <= allowed else None
 
     best, radius = _largest_suitable(tree, suitable)
@@ -78,7 +78,7 @@ def find_distant_test_set(
         whole = search.at(SMALLEST_RADIUS)
         if whole is None:
             raise InputValueError(f"copies of one image are so many that no test set of {size} stimuli is without them")
-        best, radius = (whole, float(discrepancies(unit, [whole], width)[0])), SMALLEST_RADIUS
+        best, radius = (whole, population.discrepancy(whole)), SMALLEST_RADIUS
     test, found = best
     ours = nearest_distances(unit, ~test, test)
     usual = [nearest_distances(unit, ~other, other) for other in random_tests[:5]]
@@ -166,19 +166,29 @@ class _Search:
     def _herd(self, sums: NDArray[np.float32], sizes: NDArray[np.intp], rng: np.random.Generator) -> list[int]:
         """Add one group after the other, each time the one that keeps the mean nearest to that of all images."""
         free = np.flatnonzero(sizes <= self.size)
+        if len(free) > CANDIDATES:  # then each step looks at the next so many of a random order
+            free = rng.permutation(free)
+        shuffled, size_of = sums[free], sizes[free]
+        squares = np.square(shuffled).sum(axis=1)
+        taken = np.zeros(len(free), bool)
         chosen: list[int] = []
-        room, total = self.size, np.zeros(sums.shape[1], np.float32)
-        while room and len(free):
-            free = free[sizes[free] <= room]
-            if not len(free):
-                break
-            pool = free if len(free) <= CANDIDATES else rng.choice(free, CANDIDATES, replace=False)
-            after = np.square(total + sums[pool]).sum(axis=1) / (self.size - room + sizes[pool]) ** 2
-            group = int(pool[np.argmin(after)])
-            chosen.append(group)
-            total += sums[group]
-            room -= int(sizes[group])
-            free = free[free != group]
+        room, total, begin = self.size, np.zeros(sums.shape[1], np.float32), 0
+        windows_without = 0
+        while room and windows_without * CANDIDATES < len(free):
+            window = slice(begin, begin + CANDIDATES)
+            begin = window.stop if window.stop < len(free) else 0
+            fitting = ~taken[window] & (size_of[window] <= room)
+            if not fitting.any():
+                windows_without += 1
+                continue
+            after = squares[window] + 2 * (shuffled[window] @ total) + total @ total  # of the sum with each added
+            after /= (self.size - room + size_of[window]) ** 2
+            place = window.start + int(np.argmin(np.where(fitting, after, np.inf)))
+            chosen.append(int(free[place]))
+            taken[place] = True
+            total += shuffled[place]
+            room -= int(size_of[place])
+            windows_without = 0
         return chosen
 
     def _swap(
@@ -186,6 +196,7 @@ class _Search:
     ) -> None:
         """Exchange groups of equal size as long as that brings the means nearer."""
         inside = _membership(len(sizes), np.array(chosen, np.intp))
+        squares = np.square(sums).sum(axis=1)
         total = sums[chosen].sum(axis=0)
         for place in rng.integers(0, len(chosen), SWAPS):
             leaving = chosen[place]
@@ -193,9 +204,10 @@ class _Search:
             if not len(others):
                 continue
             others = others if len(others) <= CANDIDATES else rng.choice(others, CANDIDATES, replace=False)
-            after = np.square(total - sums[leaving] + sums[others]).sum(axis=1)
+            kept = total - sums[leaving]
+            after = squares[others] + 2 * (sums[others] @ kept) + kept @ kept  # of the sum with each in its place
             best = int(np.argmin(after))
-            if after[best] < np.square(total).sum():
+            if after[best] < total @ total:
                 entering = int(others[best])
                 inside[leaving], inside[entering] = False, True
                 total = total - sums[leaving] + sums[entering]

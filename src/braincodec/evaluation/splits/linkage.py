@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from braincodec.evaluation.checks import tiles
 from braincodec.progress import Advance, progress_bar
 
+# of each image, known after the first pass
+NEIGHBOURS = 16
+
 
 @dataclass(frozen=True)
 class SpanningTree:
@@ -55,8 +58,10 @@ def spanning_tree(unit: NDArray[np.float32], progress: bool | None = None) -> Sp
 
     Notes
     -----
-    Boruvka's algorithm: every group finds its nearest image outside, and groups are joined, until one is left.
-    At least half of the groups vanish in each round; a round is one product of all images with all, in blocks.
+    Boruvka's algorithm: every group but the largest finds its nearest image outside, and groups are joined, until one
+    is left. At least half of the others vanish in each round. One product of all images with all, in blocks, gives
+    the nearest few neighbours of each; afterwards only those images are compared with all others whose neighbours are
+    all in their own group, and nearer than the group's best way out.
 
     Examples
     --------
@@ -69,37 +74,64 @@ def spanning_tree(unit: NDArray[np.float32], progress: bool | None = None) -> Sp
     parents = list(range(count))
     edges: list[tuple[int, int]] = []
     distances: list[float] = []
-    rounds = max(1, int(np.ceil(np.log2(max(2, count)))))
-    with progress_bar("nearest images", rounds * count, show=progress) as advance:
-        while len(edges) < count - 1:
-            nearest, far = _nearest_outside(unit, group, advance)
-            # of each group the image with the shortest way out, shortest ways first
-            order = np.lexsort((far, group))
-            first_of_group = order[np.flatnonzero(np.diff(group[order], prepend=-1))]
-            for start in first_of_group[np.argsort(far[first_of_group], kind="stable")].tolist():
-                end = int(nearest[start])
-                here, there = _root(parents, start), _root(parents, end)
-                if here != there:  # an earlier edge of this round may have joined them
-                    parents[here] = there
-                    edges.append((min(start, end), max(start, end)))
-                    distances.append(float(far[start]))
-            group = np.array([_root(parents, image) for image in range(count)])
+    with progress_bar("nearest images", count, show=progress) as advance:
+        neighbours = _nearest_neighbours(unit, min(NEIGHBOURS, count - 1), advance)
+    while len(edges) < count - 1:
+        nearest, far = _ways_out(unit, neighbours, group)
+        # of each group the image with the shortest way out, shortest ways first
+        order = np.lexsort((far, group))
+        first_of_group = order[np.flatnonzero(np.diff(group[order], prepend=-1))]
+        first_of_group = first_of_group[np.isfinite(far[first_of_group])]
+        for start in first_of_group[np.argsort(far[first_of_group], kind="stable")].tolist():
+            end = int(nearest[start])
+            here, there = _root(parents, start), _root(parents, end)
+            if here != there:  # an earlier edge of this round may have joined them
+                parents[here] = there
+                edges.append((min(start, end), max(start, end)))
+                distances.append(float(far[start]))
+        group = np.array([_root(parents, image) for image in range(count)])
     order = np.argsort(distances, kind="stable")
     return SpanningTree(np.array(edges, np.intp).reshape(-1, 2)[order], np.array(distances, np.float64)[order])
 
 
-def _nearest_outside(
-    unit: NDArray[np.float32], group: NDArray[np.intp], advance: Advance
+def _nearest_neighbours(
+    unit: NDArray[np.float32], few: int, advance: Advance
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Nearest image of another group, for each image, and its distance."""
-    nearest = np.empty(len(unit), np.intp)
-    far = np.empty(len(unit), np.float32)
+    """The nearest images of each image and their distances, nearest first, shapes (images, few)."""
+    import torch
+
+    nearest = np.empty((len(unit), few), np.intp)
+    far = np.empty((len(unit), few), np.float32)
     for rows in tiles(len(unit), bytes_each=5 * len(unit)):
         cosine = unit[rows] @ unit.T  # (rows, images)
+        cosine[np.arange(len(cosine)), np.arange(rows.start, rows.stop)] = -np.inf
+        values, places = torch.from_numpy(cosine).topk(few)
+        nearest[rows], far[rows] = places.numpy(), 1 - values.numpy()
+        advance(rows.stop - rows.start)
+    return nearest, far
+
+
+def _ways_out(
+    unit: NDArray[np.float32], neighbours: tuple[NDArray[np.intp], NDArray[np.float32]], group: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Nearest image of another group and its distance; infinite for images that cannot be their group's nearest."""
+    outside = group[neighbours[0]] != group[:, None]
+    first = outside.argmax(axis=1)[:, None]
+    nearest: NDArray[np.intp] = np.take_along_axis(neighbours[0], first, axis=1)[:, 0]
+    far: NDArray[np.float32] = np.take_along_axis(neighbours[1], first, axis=1)[:, 0]
+    known = outside.any(axis=1)
+    far[~known] = np.inf
+    _, member, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    best = np.full(len(sizes), np.inf, np.float32)
+    np.minimum.at(best, member, far)
+    # ways out of the largest group are found from their other ends
+    searched = np.flatnonzero(~known & (neighbours[1][:, -1] < best[member]) & (member != sizes.argmax()))
+    for tile in tiles(len(searched), bytes_each=5 * len(unit)):
+        rows = searched[tile]
+        cosine = unit[rows] @ unit.T
         cosine[group[rows, None] == group] = -np.inf
         nearest[rows] = cosine.argmax(axis=1)
         far[rows] = 1 - cosine.max(axis=1)
-        advance(rows.stop - rows.start)
     return nearest, far
 
 
