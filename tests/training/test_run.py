@@ -246,6 +246,22 @@ def test_a_folder_in_the_way_is_left_alone(tmp_path):
     assert (tmp_path / "out.partial" / "thesis.tex").read_text() == "dear"
 
 
+def test_a_mistake_that_the_fit_finds_leaves_nothing_behind(tmp_path):
+    wrong = {"kind": "linear", "backbone": "gabor:bank", "layers": "scale.*"}
+    with pytest.raises(UnknownNameError, match="layer"):
+        train(settings(model=wrong, output=tmp_path / "out"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_features_of_a_run_that_finished_nothing_serve_other_settings(tmp_path):
+    partial = tmp_path / "out.partial"
+    (partial / "workspace").mkdir(parents=True)
+    (partial / "train.yaml").write_text("dataset: small_people\nsubject: 2\nmodel: {kind: small_colours}\n")
+    (partial / "workspace" / "fits.txt").write_text("0 0\n")
+    train(settings(output=tmp_path / "out"))
+    assert (tmp_path / "out" / "train.yaml").is_file() and not partial.exists()
+
+
 def test_a_full_disk_is_explained_and_the_run_goes_on_after_room_was_made(tmp_path, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

@@ -14,10 +14,10 @@ from braincodec.training.shipped import load_settings
 
 NAMES = list(shipped_configs())
 # FORMATS of the published models: regions of the receptive-field network, and layers of the vision transformer
-NED_ROIS = (
-    "V1 V2 V3 hV4 EBA FBA-2 OFA FFA-1 FFA-2 PPA RSC OPA OWFA VWFA-1 VWFA-2 mfs-words "
-    "early midventral midlateral midparietal parietal lateral ventral"
-).split()
+NED_ROIS = [
+    "V1", "V2", "V3", "hV4", "EBA", "FBA-2", "OFA", "FFA-1", "FFA-2", "PPA", "RSC", "OPA", "OWFA", "VWFA-1", "VWFA-2",
+    "mfs-words", "early", "midventral", "midlateral", "midparietal", "parietal", "lateral", "ventral",
+]  # fmt: skip
 VIT_LAYERS = [f"encoder.layers.encoder_layer_{number}.add_1" for number in range(12)]
 
 

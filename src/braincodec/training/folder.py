@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from braincodec import __version__
-from braincodec.artefact import CONFIG
+from braincodec.artefact import CONFIG, artefact_folders
 from braincodec.atomic import atomic_path, exclusive_lock, refuse_existing, remove, replace, write_error
 from braincodec.errors import BraincodecError, InputValueError, OutputError
 from braincodec.training.settings_file import read_settings, settings_text
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SETTINGS, REPORT, SCORES, REPORTS, CURVES = "train.yaml", "report.html", "scores", "reports", "learning-curves"
 PARTIAL, WORKSPACE, LOCK = ".partial", "workspace", "lock"
 MOST_DIFFERENCES_SHOWN = 4
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# what a disk says that takes no more
+OF_THE_DISK = (*FULL, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 class ResultFolder:
@@ -46,6 +49,11 @@ class ResultFolder:
         """Where features and checkpoints go: into the folder that the settings name, or beside the result."""
         return Path(self.config.workspace).expanduser() if self.config.workspace else self.path / WORKSPACE
 
+    @property
+    def begun(self) -> bool:
+        """Whether the folder is ours to write."""
+        return self._lock is not None
+
     def begin(self) -> bool:
         """Make the folder, or take up that of an interrupted run; True where it is taken up.
 
@@ -61,9 +69,7 @@ class ResultFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = exclusive_lock(self.path / LOCK)
-            if earlier and not self._continues():
-                self._clear()
-                earlier = False
+            earlier = earlier and self._continues()
             with atomic_path(self.path / SETTINGS, overwrite=True) as temporary:
                 temporary.write_text(settings_text(self.config.to_dict(), _remark()), encoding="utf-8")
         except BraincodecError:
@@ -75,12 +81,16 @@ class ResultFolder:
         return earlier
 
     def _continues(self) -> bool:
-        """Whether what lies there is an interrupted run of the same settings."""
+        """Whether what lies there is an interrupted run of the same settings; what is of no use is removed.
+
+        Features and checkpoints stay whatever the settings are: they are named by what decides them.
+        """
         known = self.path / SETTINGS
         if not known.is_file():
             left = sorted(item.name for item in self.path.iterdir() if item.name != LOCK and item.name[0] != ".")
-            if left and not self.overwrite:
+            if left:
                 raise OutputError(f"{self.path} is in the way: no interrupted run, but {', '.join(left[:5])}")
+            self._clear()
             return False
         from braincodec.training.config import TrainConfig
 
@@ -90,18 +100,28 @@ class ResultFolder:
             before = None
         if before == self.config.decides():
             return True
+        if not artefact_folders(self.path):  # nothing would be lost
+            return False
         if not self.overwrite:
             differences = "that cannot be read" if before is None else _differences(before, self.config.decides())
             raise InputValueError(
                 f"{self.path} holds an interrupted run with other settings ({differences}); choose another output, or "
                 "discard it (--overwrite, overwrite=True)"
             )
+        self._clear()
         return False
 
     def _clear(self) -> None:
         for item in self.path.iterdir():
-            if item.name != LOCK:
+            if item.name not in (LOCK, WORKSPACE):
                 remove(item)
+
+    def abandon(self) -> None:
+        """Leave nothing behind where nothing has been done yet."""
+        done = any(path.is_file() for path in (self.path / WORKSPACE).rglob("*"))
+        if self.begun and not done and not artefact_folders(self.path):
+            self.close()
+            remove(self.path)
 
     def finished(self, piece: Piece) -> Path | None:
         """The artefact of a piece that an interrupted run completed."""
@@ -134,7 +154,7 @@ class ResultFolder:
 
     def explain(self, error: OSError) -> OutputError:
         """An error of the disk in words, with what to do."""
-        full = error.errno == errno.ENOSPC or "No space left" in str(error)
+        full = error.errno in FULL or "No space left" in str(error)
         remedy = "make room and give the same command again" if full else "the same command goes on"
         words = str(error) if isinstance(error, BraincodecError) else str(write_error(self.output, error))
         return OutputError(f"{words}; what is finished is kept in {self.path}: {remedy}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from braincodec.atomic import atomic_path, write_error
+from braincodec.atomic import atomic_path, refuse_existing, write_error
 from braincodec.errors import BraincodecError, InputTypeError, InputValueError, MissingExtraError, OutputError
 from braincodec.evaluation.scores import Scores
 from braincodec.training.config import TrainConfig
@@ -23,7 +24,7 @@ from braincodec.training.data import (
     pieces_of,
     regions_of_anybody,
 )
-from braincodec.training.folder import REPORT, REPORTS, ResultFolder
+from braincodec.training.folder import OF_THE_DISK, REPORT, REPORTS, ResultFolder
 from braincodec.training.overrides import with_overrides
 from braincodec.training.result import TrainedModel, TrainResult, score_line, scores_table
 from braincodec.training.scoring import score_model, with_scores
@@ -93,16 +94,19 @@ def train(
     'fmri-simulated-linear'
     """
     resolved = resolve(config, overrides, allow_import=allow_import)
+    if resolved.output is not None:
+        refuse_existing(Path(resolved.output).expanduser(), overwrite=overwrite)
     dataset = open_dataset(resolved.dataset)
-    subjects = chosen_subjects(dataset, resolved.subject)
+    pieces = _pieces(resolved, dataset, chosen_subjects(dataset, resolved.subject))
+    first = next(pieces)  # what is wrong with subjects, regions and split shows before anything is written
     if resolved.output is None:
-        return _train_in_memory(resolved, dataset, subjects, progress, say)
+        return _train_in_memory(resolved, chain([first], pieces), progress, say)
     folder = ResultFolder(Path(resolved.output).expanduser(), resolved, overwrite=overwrite)
     with _errors_explained(folder):
         if folder.begin():
             say(f"an interrupted run goes on: {folder.path}")
         models: list[TrainedModel] = []
-        for recording, piece in _pieces(resolved, dataset, subjects):
+        for recording, piece in chain([first], pieces):
             models.append(
                 _finished(folder, piece) or _train_and_keep(resolved, recording, piece, folder, progress, say)
             )
@@ -178,27 +182,25 @@ def _pieces(config: TrainConfig, dataset: Dataset, subjects: list[str]) -> Itera
 
 @contextlib.contextmanager
 def _errors_explained(folder: ResultFolder) -> Iterator[None]:
+    """Say of what the disk refuses that the run goes on; after other mistakes leave no empty folder behind."""
     try:
         yield
-    except OutputError as error:
-        if folder.path.exists() and not folder.output.exists():
+    except OSError as error:
+        if folder.begun and (isinstance(error, OutputError) or error.errno in OF_THE_DISK):
             raise folder.explain(error) from error
         raise
-    except OSError as error:
-        if isinstance(error, BraincodecError):
-            raise
-        raise folder.explain(error) from error
     finally:
+        folder.abandon()
         folder.close()
 
 
 def _train_in_memory(
-    config: TrainConfig, dataset: Dataset, subjects: list[str], progress: bool | None, say: Say
+    config: TrainConfig, pieces: Iterable[tuple[Recording, Piece]], progress: bool | None, say: Say
 ) -> TrainResult:
     models = []
     with tempfile.TemporaryDirectory(prefix="braincodec-") as temporary:
         workspace = Path(config.workspace).expanduser() if config.workspace else Path(temporary)
-        for recording, piece in _pieces(config, dataset, subjects):
+        for recording, piece in pieces:
             encoder, scores = _train_one(config, recording, piece, workspace, progress, say)
             models.append(TrainedModel(piece, None, scores, encoder))
     return TrainResult(config, models)
