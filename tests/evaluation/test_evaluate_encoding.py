@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from braincodec.datasets import Recording, Split
 from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.evaluation import METRICS, Definition, Metric, bootstrap_weights, evaluate, register_metric
+from braincodec.evaluation.quantities import QUANTITIES
 from braincodec.responses import build_responses
 
 from .recordings import TRAIN, recording
@@ -75,6 +76,16 @@ def test_interval_is_that_of_a_bootstrap_by_copies(noisy):
     np.testing.assert_allclose([row.low, row.high], np.quantile(medians, [0.025, 0.975]), rtol=1e-5)
     place = scores.table.index[(scores.table.roi == "all") & (scores.table.metric == "correlation")][0]
     np.testing.assert_allclose(scores.replicates.values[place], medians, rtol=1e-5)
+
+
+def test_every_interval_is_the_percentiles_of_the_stored_replicates_as_the_definition_says(noisy):
+    _, _, scores = noisy
+    assert QUANTITIES["interval"].text.startswith("Percentile interval")
+    stored = scores.replicates.values
+    known = np.isfinite(stored).any(axis=1)
+    assert known.sum() > 10
+    expected = np.nanquantile(stored[known], [0.025, 0.975], axis=1)
+    np.testing.assert_allclose(scores.table.loc[known, ["low", "high"]].to_numpy(float).T, expected, rtol=1e-6)
 
 
 def test_pattern_scores_agree_with_the_functions_on_arrays(noisy):
