@@ -68,9 +68,9 @@ def test_unknown_layer_is_named_with_the_nearest():
 def test_more_than_fits_into_memory_is_refused(monkeypatch):
     for place in ("checks", "fields"):
         monkeypatch.setattr(f"braincodec.models.linear.{place}.free_main_memory", lambda: 1000)
-    with pytest.raises(InputValueError, match="30 stimuli of 406 features need .* give components"):
+    with pytest.raises(InputValueError, match=r"30 stimuli of 406 features need .* give components"):
         bc.LinearEncoder(tiny_backbone(), LAYERS).fit(voxels(3))
-    with pytest.raises(InputValueError, match="readout='fields' of 30 stimuli and 3 outputs .* take smaller maps"):
+    with pytest.raises(InputValueError, match=r"readout='fields' of 30 stimuli and 3 outputs .* take smaller maps"):
         bc.LinearEncoder(tiny_backbone(), "first", readout="fields").fit(voxels(3))
 
 
@@ -78,7 +78,7 @@ def test_more_than_fits_into_memory_is_refused(monkeypatch):
 def test_constant_features_are_refused(settings):
     backbone = tiny_backbone()
     backbone.preprocessing = Preprocessing(resize=(12, 12), divisor=1e30)  # every image looks the same
-    with pytest.raises(InputValueError, match="constant|vary in 0 directions"):
+    with pytest.raises(InputValueError, match=r"constant|vary in 0 directions"):
         bc.LinearEncoder(**({"backbone": backbone, "layers": LAYERS} | settings)).fit(voxels(3), device="cpu")
 
 

@@ -14,7 +14,6 @@ from braincodec.readouts import least_squares, ridge_cv
 from ...small_models import linear, tiny_backbone
 from .tiny_recordings import LAYERS, STIMULI, features, pictures, sensors, training, voxels
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::braincodec.readouts.ReadoutWarning")
 
 
@@ -127,7 +126,7 @@ def test_repetitions_of_units_are_averaged():
 @pytest.mark.parametrize("components", [None, 6])
 def test_sensors_are_fitted_on_the_mean_or_repetition_by_repetition(components):
     recording = sensors()
-    shown, responses = training(recording)
+    shown, _ = training(recording)
     averaged = bc.LinearEncoder(tiny_backbone(), LAYERS, components=components).fit(recording, device="cpu")
     assert averaged.response_shape == (1, 2, 4)
     assert averaged.units["alpha"].dims == ("repetition", "channel", "time")

@@ -44,7 +44,7 @@ def test_wrong_settings_are_refused_when_the_model_is_made(changes, message):
 
 
 def test_unknown_key_of_features_is_refused():
-    with pytest.raises(InputValueError, match="unknown key 'features.0.image_sizes' .did you mean 'image_size'"):
+    with pytest.raises(InputValueError, match=r"unknown key 'features.0.image_sizes' .did you mean 'image_size'"):
         bc.LinearEncoder(features=[{"backbone": "gabor:bank", "layers": "scales.0", "image_sizes": 3}])
 
 

@@ -13,6 +13,7 @@ from braincodec.features.backbone import Backbone
 from braincodec.models.backboned import BACKBONE, BackboneEncoder
 from braincodec.models.base import register_model
 from braincodec.models.linear.config import BIAS, INTERCEPT, REDUCTION, WEIGHT, LinearConfig, check_tensors
+from braincodec.models.linear.contributions import layer_contributions, layer_variance_partition
 from braincodec.models.linear.projection import LayerProjection
 from braincodec.models.linear.recipe import LinearRecipe, named_networks
 from braincodec.models.tensors import add_tensor
@@ -20,7 +21,9 @@ from braincodec.models.trainable import Parts
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
+    from braincodec.datasets.base import Recording
     from braincodec.models.training_data import Examples
 
 SENSOR_DIMS = ("repetition", "channel", "time")
@@ -187,13 +190,26 @@ class LinearEncoder(BackboneEncoder):
 
     def shared(self, *images: torch.Tensor) -> torch.Tensor:
         """Components (batch, reductions * components), or the outputs where there are none; float32."""
+        return self.projection(*images)
+
+    @property
+    def projection(self) -> LayerProjection:
+        """The affine maps of all layers, where the encoder was prepared."""
         if self._running is None:
             self._running = self._prepare_shared()
-        return self._running(*images)
+        return self._running
 
     def predict(self, *images: torch.Tensor) -> torch.Tensor:
         """See `Encoder.predict`."""
         return self.readout(self.shared(*images))
+
+    def contributions(self, stimuli: Any, **options: Any) -> xr.DataArray:
+        """What each layer adds to the predicted responses; see `layer_contributions`."""
+        return layer_contributions(self, stimuli, **options)
+
+    def variance_partition(self, recording: Recording, part: str = "test", **options: Any) -> xr.DataArray:
+        """How much of the measured responses each layer explains; see `layer_variance_partition`."""
+        return layer_variance_partition(self, recording, part, **options)
 
     def readout(self, shared: torch.Tensor) -> torch.Tensor:
         """Responses (batch, *response_shape) from components."""

@@ -27,6 +27,10 @@ class LayerProjection:
     preprocessings : sequence of Preprocessing
         In which images are given.
     device, dtype
+
+    Attributes
+    ----------
+    offset : Tensor of float32, shape (rows,)
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class LayerProjection:
     ) -> None:
         self._extractors = extractors
         self._image_of = [preprocessings.index(one.preprocessing) for one in extractors]
-        self._offset = tensors[BIAS].to(device).float()
+        self.offset = tensors[BIAS].to(device).float()
         self._weights: list[dict[str, torch.Tensor]] = []
         self._rows: list[dict[str, slice]] = []
         begin = 0
@@ -55,12 +59,21 @@ class LayerProjection:
 
     def __call__(self, *images: torch.Tensor) -> torch.Tensor:
         """Projected features (batch, rows), float32, of images in each preprocessing."""
-        scores = self._offset.repeat(images[0].shape[0], 1)
+        scores = self.offset.repeat(images[0].shape[0], 1)
         for number in range(len(self._extractors)):
-            self._add(number, images[self._image_of[number]], scores)
+            self._add(number, images[self._image_of[number]], dict.fromkeys(self._weights[number], scores))
         return scores
 
-    def _add(self, number: int, images: torch.Tensor, scores: torch.Tensor) -> None:
+    def by_layer(self, *images: torch.Tensor) -> list[torch.Tensor]:
+        """What each layer adds to the projected features, (batch, rows) each; their sum and `offset` make them up."""
+        found: list[torch.Tensor] = []
+        for number, weights in enumerate(self._weights):
+            empty = {layer: self.offset.new_zeros(images[0].shape[0], len(self.offset)) for layer in weights}
+            self._add(number, images[self._image_of[number]], empty)
+            found += empty.values()
+        return found
+
+    def _add(self, number: int, images: torch.Tensor, scores: dict[str, torch.Tensor]) -> None:
         weights, rows = self._weights[number], self._rows[number]
 
         def project(layer: str, features: torch.Tensor) -> None:
@@ -70,6 +83,6 @@ class LayerProjection:
                     f"layer {layer!r} gives features of shape {tuple(features.shape[1:])} for these images, "
                     f"the reduction was made for {tuple(weight.shape[1:])}"
                 )
-            scores[:, rows[layer]].add_(features @ weight.T)
+            scores[layer][:, rows[layer]].add_(features @ weight.T)
 
         self._extractors[number].stream(images, project)
