@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from braincodec.card_training import cell, training_sections
 
 if TYPE_CHECKING:
     from braincodec.features.preprocessing import Preprocessing
@@ -35,7 +36,7 @@ def model_card(encoder: Encoder) -> str:
         f"datasets: [{_quoted(about.dataset)}]",
         "---",
         "",
-        f"# {_cell(title)}",
+        f"# {cell(title)}",
         "",
         *(["**Simulated**: this subject never existed.", ""] if about.simulated else []),
         "| | |",
@@ -45,14 +46,14 @@ def model_card(encoder: Encoder) -> str:
         f"| response | {shape} |",
         f"| response units | {about.response_units.replace('_', ' ')} |",
         *(f"| images | {_images(one)} |" for one in encoder.preprocessings),
-        f"| trained on | {_cell(about.dataset)}, subject {about.subject} |",
-        f"| licence | {_cell(about.licence or 'not stated')} |",
+        f"| trained on | {cell(about.dataset)}, subject {cell(about.subject)} |",
+        f"| licence | {cell(about.licence or 'not stated')} |",
         *([f"| seed | {about.seed} |"] if about.seed is not None else []),
-        *([f"| cite | {_cell(about.citation)} |"] if about.citation else []),
+        *([f"| cite | {cell(about.citation)} |"] if about.citation else []),
         "",
         *([about.notes, ""] if about.notes else []),
         *_scores(encoder),
-        *_training(encoder),
+        *training_sections(about.training),
         "## Use",
         "",
         "```python",
@@ -70,11 +71,6 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _cell(text: str) -> str:
-    """Text that cannot end a table's cell or line."""
-    return " ".join(text.split()).replace("|", "\\|")
-
-
 def _network(encoder: Encoder) -> list[str]:
     features = getattr(encoder.config, "features", None)
     if features is None:
@@ -82,7 +78,7 @@ def _network(encoder: Encoder) -> list[str]:
     rows = []
     for one in features if isinstance(features, tuple) else (features,):
         layers = ", ".join(one.layers)
-        rows += [f"| network | {_cell(one.backbone)} |", f"| layers | {_cell(layers)} ({one.pooling}) |"]
+        rows += [f"| network | {cell(one.backbone)} |", f"| layers | {cell(layers)} ({one.pooling}) |"]
     return rows
 
 
@@ -118,23 +114,3 @@ def _scores(encoder: Encoder) -> list[str]:
         *rows,
         "",
     ]
-
-
-def _training(encoder: Encoder) -> list[str]:
-    training = encoder.description.training
-    if not training:
-        return []
-    rows = []
-    for name, value in training.items():
-        text = str(value)
-        if isinstance(value, list | tuple):
-            text = _epochs(value) if name == "curve" else f"{len(value)} ids"
-        rows.append(f"| {_cell(name)} | {_cell(text)} |")
-    return ["## Training", "", "| | |", "| --- | --- |", *rows, ""]
-
-
-def _epochs(curve: Sequence[Mapping[str, Any]]) -> str:
-    """A learning curve in a few words."""
-    scores = [entry["validation_correlation"] for entry in curve if "validation_correlation" in entry]
-    best = f", best validation correlation {max(scores):.3f}" if scores else ""
-    return f"{len(curve)} epoch{'s' if len(curve) != 1 else ''}{best}"

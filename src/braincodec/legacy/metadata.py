@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 NSD_SPLIT = {"train": "train_img_num", "validation": "val_img_num", "test": "test_img_num"}
 THINGS_SPLIT = {"train": "train_img_files", "validation": "val_img_files", "test": "test_img_files"}
 NSD_IMAGE = re.compile(r"nsd-(\d{5})")
-# entries of a description's `training` that no published file has
-NOT_PUBLISHED = ("split", "settings", "software", "curve", "scores")
 
 
 def published_metadata(encoder: Encoder) -> dict[str, Any]:
@@ -44,12 +42,11 @@ def _scores(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
 
 
 def _splits(encoder: Encoder, keys: dict[str, str]) -> dict[str, Any]:
-    """Stimuli by part under NED's keys, and whatever else the published file said; for people are `NOT_PUBLISHED`."""
-    training = encoder.description.training
-    found = {key: value for key, value in training.items() if key not in NOT_PUBLISHED}
-    parts = training.get("split")
-    if isinstance(parts, dict) and parts.keys() <= keys.keys():
-        found = {keys[part]: _image_numbers(ids) for part, ids in parts.items() if len(ids)} | found
+    """Stimuli by part under NED's keys: of models trained here from their split, of others as their file said."""
+    found = encoder.description.training
+    parts = found.get("split")
+    if isinstance(parts, dict):
+        found = {keys[part]: _image_numbers(ids) for part, ids in parts.items() if part in keys and len(ids)}
     return {key: np.asarray(value) if _is_numbers(value) else value for key, value in found.items()}
 
 

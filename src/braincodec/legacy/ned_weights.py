@@ -69,7 +69,9 @@ def fwrf_checkpoints(encoder: FwRF, subject: int) -> list[dict[str, Any]]:
     parts = [{n.removeprefix(one): t for n, t in tensors.items() if n.startswith(one)} for one in prefixes]
     if any(not torch.equal(part["mu"], parts[0]["mu"]) for part in parts):
         raise NoNedFormError("its networks subtract different mean images; NED's code gives both the second's")
-    return [_checkpoint(part, subject) for part in parts]
+    best = encoder.description.training.get("best_epoch")
+    epoch = {"best_epoch": best} if isinstance(best, int) else {}
+    return [_checkpoint(part, subject) | epoch for part in parts]
 
 
 def _checkpoint(part: dict[str, torch.Tensor], subject: int) -> dict[str, Any]:
