@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import braincodec as bc
-from braincodec.errors import InputValueError, MissingFileError, NotTrainedError, UnknownNameError
+from braincodec.errors import InputTypeError, InputValueError, MissingFileError, NotTrainedError, UnknownNameError
 from braincodec.models.fwrf import start as starts
 from braincodec.models.fwrf.division import held_out_rows, regions_of, with_validation
 from braincodec.models.fwrf.initial import prefilter_weights
@@ -66,6 +66,18 @@ def test_held_out_accuracy_is_not_above_the_ceiling(fitted):
     rows = table[table["ceiling"].notna()]
     assert len(rows)
     assert (rows["low"] <= rows["ceiling"]).all()
+
+
+@pytest.mark.slow
+def test_responses_to_new_images_are_predicted_below_the_ceiling():
+    data = recording(train=64, validation=20, test=30, units=6, repetitions=3, noise=0.5)
+    settings = {"epochs": 8, "batch_size": 8, "learning_rate": 3e-3, "dropout": 0.1, "sparsity": 0.01, "seed": 1}
+    model = bc.FwRF(**settings, repetitions="average", prefilter="random").fit(data, device="cpu")
+    table = bc.evaluate(model, data, metrics=["correlation"]).table
+    whole = table[table["roi"] == "all"].iloc[0]
+    assert whole["value"] > 0.4
+    assert whole["p_value"] < 0.01
+    assert whole["low"] <= whole["ceiling"]
 
 
 KILLED = """
@@ -188,6 +200,8 @@ def test_an_untrained_model_says_so_and_settings_are_checked_at_once():
         bc.FwRF(learning_rate=-1)
     with pytest.raises(TypeError):
         bc.FwRF(epoch=3)
+    with pytest.raises(InputTypeError, match="start must be a FwRF"):
+        bc.FwRF(start=3)
 
 
 def test_data_that_cannot_train_are_refused_before_any_work(tmp_path):

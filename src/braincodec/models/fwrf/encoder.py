@@ -6,12 +6,13 @@ AlexNet's first two stages, a small trunk, and for each voxel three learned pool
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from braincodec.config import Config
-from braincodec.errors import InputValueError
+from braincodec.errors import InputTypeError, InputValueError
 from braincodec.features.preprocessing import Preprocessing
 from braincodec.models.base import Encoder, register_model
 from braincodec.models.fwrf.network import (
@@ -29,7 +30,6 @@ from braincodec.models.tensors import check_tensor_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import torch
 
@@ -158,6 +158,8 @@ class FwRF(Encoder):
         seed: int = 0,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__", "start")}
+        if not isinstance(start, FwRF | str | Path | None):
+            raise InputTypeError(f"start must be a FwRF or the path of its artefact, not {type(start).__name__}")
         self._start = start if isinstance(start, FwRF) else None
         named = start.identity() if isinstance(start, FwRF) else start
         super().__init__(**given | {"start": None if named is None else str(named)})
