@@ -44,6 +44,7 @@ _MODULES = (
     "simulate",
     "store",
     "training",
+    "transfer",
     "viz",
 )
 

@@ -58,7 +58,7 @@ class Destination(abc.ABC):
 
     @abc.abstractmethod
     def checksums(self, package: Package) -> dict[str, str] | None:
-        """What the place's ``checksums.json`` says: None where no whole artefact lies there."""
+        """The sums of the artefact that lies there: None where no whole one does."""
 
     @abc.abstractmethod
     def whole(self, package: Package) -> set[str]:
