@@ -195,3 +195,9 @@ def test_networks_without_parameters_work():
 def test_importing_the_package_leaves_torch_alone():
     code = "import sys, braincodec.features; sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_images_that_a_network_is_too_deep_for_are_refused_in_words():
+    small = {"backbone": "gabor:bank", "layers": "scales.3", "preprocessing": {"resize": [32, 32]}}
+    with pytest.raises(InputValueError, match="gabor:bank takes no images of 32 x 32 pixels, which the preprocessing"):
+        FeatureExtractor(small).feature_shapes()

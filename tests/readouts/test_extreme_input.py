@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 import zarr
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import LeaveOneOut, ShuffleSplit
@@ -206,3 +207,24 @@ def test_fits_are_shown_in_one_line():
     )
     assert repr(banded_ridge_cv(spaces, responses, draws=3)) == "<BandedRidgeFit: 4 units on a (2), b (4), 3 draws>"
     assert repr(best_space_cv(spaces, responses)).startswith("<BestSpaceFit: 4 units, ")
+
+
+def test_responses_whose_dimensions_have_names_may_come_in_any_order():
+    features, responses = plain.signal(20, 4, 20)
+    expected = ridge_cv(features, responses, ALPHAS).weights
+    turned = xr.DataArray(responses.T, dims=("unit", "stimulus"))
+    np.testing.assert_array_equal(ridge_cv(features, turned, ALPHAS).weights, expected)
+
+
+def test_tensors_that_know_their_gradient_are_features_and_responses():
+    features, responses = plain.signal(30, 4, 3)
+    given = [torch.tensor(values, requires_grad=True) for values in (features, responses)]
+    np.testing.assert_array_equal(ridge_cv(*given, ALPHAS).weights, ridge_cv(features, responses, ALPHAS).weights)
+
+
+def test_more_folds_than_memory_holds_are_refused_before_any_is_solved(monkeypatch):
+    features, responses = plain.signal(60, 40, 3)
+    monkeypatch.setattr("braincodec.readouts.problem.free_memory", lambda device: 200_000)
+    monkeypatch.setattr("braincodec.readouts.problem.solve_fold", lambda *_, **__: pytest.fail("work began"))
+    with pytest.raises(InputValueError, match=r"60 folds of 40 components need .* GB are free; take fewer folds"):
+        ridge_cv(features, responses, ALPHAS, folds=LeaveOneOut())

@@ -186,4 +186,11 @@ class FeatureExtractor:
         size = image_size or self.preprocessing.output_size
         if size is None:
             raise InputValueError("the preprocessing does not fix the size of images; give image_size=(height, width)")
-        return {name: tuple(features.shape[1:]) for name, features in self(torch.zeros(1, 3, *size)).items()}
+        try:
+            found = self(torch.zeros(1, 3, *size))
+        except RuntimeError as error:
+            raise InputValueError(
+                f"{self.backbone.name} takes no images of {size[0]} x {size[1]} pixels, which the preprocessing gives: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+        return {name: tuple(features.shape[1:]) for name, features in found.items()}

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from braincodec.device import free_memory
+from braincodec.errors import InputValueError
 from braincodec.readouts.alphas import Doubles, check_alphas, default_alphas
 from braincodec.readouts.fold_solver import FoldSolver, solve_fold
 from braincodec.readouts.folds import Cells, Fold, cells_of
@@ -123,6 +124,7 @@ def prepare(
     if cells is not None and len(cells.rows) > MOST_CELLS_A_FOLD * len(folds):
         cells = None
     rows = [] if cells is None else [placed(cell) for cell in cells.rows]
+    _refuse_too_many(folds, axes.coordinates)
     scatter = None
     if axes.coordinates.shape[1] <= min((len(fold.train) for fold in folds), default=0):
         # of the coordinates as they were rounded, which is what moments are made with
@@ -137,6 +139,18 @@ def prepare(
     solvers = list(workers.map(solve, folds))
     parts = [axes.coordinates[cell] for cell in rows]
     return RidgeProblem(axes, cells, rows, parts, solvers, fold_rows, grid, centre)
+
+
+def _refuse_too_many(folds: list[Fold], coordinates: torch.Tensor) -> None:
+    """Raise before hours of work, when the eigenvectors of all folds would not fit into memory."""
+    components = coordinates.shape[1]
+    sizes = sum(components + min(len(fold.validation), components) for fold in folds)
+    needed, free = components * sizes * coordinates.element_size(), free_memory(coordinates.device)
+    if needed > free:
+        raise InputValueError(
+            f"{len(folds)} folds of {components:,} components need {needed / 1e9:,.1f} GB, and "
+            f"{free / 1e9:,.1f} GB are free; take fewer folds"
+        )
 
 
 def rounding_remark(problem: RidgeProblem) -> str:

@@ -59,7 +59,7 @@ class Targets:
         InputTypeError, InputValueError
             When what was read has another shape, is not real, or has NaN for some stimuli only.
         """
-        values = np.asarray(self.read(units))
+        values = _as_array(self.read(units))
         expected = (self.stimuli, units.stop - units.start)
         if values.shape != expected:
             raise InputValueError(
@@ -112,6 +112,8 @@ def open_targets(responses: Responses, stimuli: int, units: int | None = None) -
         return Targets(stimuli, int(units), responses)
     if not hasattr(responses, "shape"):
         responses = np.asarray(responses)
+    if "stimulus" in getattr(responses, "dims", ()):  # a DataArray says which dimension is which
+        responses = responses.transpose("stimulus", ...)
     shape = tuple(responses.shape)
     if len(shape) != 2:
         raise InputValueError(f"responses must have shape (stimuli, units), not {shape}")
@@ -132,7 +134,7 @@ def as_features(name: str, features: Any) -> NDArray[Any]:
     >>> as_features("features", [[1, 2], [3, 4]]).dtype
     dtype('float64')
     """
-    array = np.asarray(features)
+    array = _as_array(features)
     if array.dtype.kind not in "biuf":
         raise InputTypeError(f"{name} must hold real numbers, not {array.dtype}")
     if array.ndim != 2 or not all(array.shape):
@@ -170,6 +172,11 @@ def check_sink(sink: Sink | None, features: int, units: int) -> None:
             f"weights go into something of shape {tuple(sink.shape)}; they have shape ({features}, {units}), "
             "(features, units)"
         )
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    # a tensor may lie on a GPU, and know its gradient
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
 def _all_finite(values: NDArray[Any]) -> bool:
