@@ -157,6 +157,15 @@ def test_each_region_has_a_network_of_its_own():
     assert not torch.equal(first["enc.conv3.weight"], second["enc.conv3.weight"])
 
 
+def test_a_subject_may_lack_units_in_a_region():
+    data = [recording(train=4, units=2, seed=1, subject="1"), recording(train=4, units=1, seed=2, subject="2")]
+    model = bc.FwRF(**QUICK, rois=["V2"]).fit(data, device="cpu")
+    assert model.units["model_roi"].values.tolist() == ["V2", "other", "other"]
+    assert model.units["subject"].values.tolist() == [1, 1, 2]
+    assert "subjects" not in model.description.training["curve"][0]
+    assert np.isfinite(model.of_subject("2").encode(NEW, device="cpu").values).all()
+
+
 def test_regions_are_checked_and_units_belong_to_the_first_that_has_them():
     data = training_data(recording(units=4))
     assert [region.columns[0].tolist() for region in regions_of(data, ["V1", "V2"])] == [[0, 1], [2, 3]]
@@ -186,7 +195,7 @@ def test_readouts_start_anew_for_other_units():
     assert not found.same_units
     assert found.readouts(0) is None
     assert torch.equal(found.trunk(0)["enc.conv3.weight"], begin.networks()[0]["enc.conv3.weight"])
-    with pytest.raises(InputValueError, match="one network or 1"):
+    with pytest.raises(InputValueError, match="one network; fmri-test has 2"):
         Start(fwrf(2, parts=2), data, regions_of(data, ()))
     moved = begin.units.assign(i=begin.units["i"] + 1)
     assert starts.same_units(begin.units, begin.units)

@@ -45,9 +45,10 @@ class Start:
     def __init__(self, model: FwRF, data: Sequence[Examples], regions: Sequence[Region]) -> None:
         self._parts = model.networks()
         if len(self._parts) not in (1, len(regions)):
+            fitting = "one network" + (f", or {len(regions)} as are trained" if len(regions) > 1 else "")
             raise InputValueError(
-                f"training starts from a model with one network or {len(regions)}, as many as are trained; "
-                f"{model.description.model} has {len(self._parts)}"
+                f"training starts from a model with {fitting}; {model.description.model} has {len(self._parts)}: "
+                "select the units of one of them"
             )
         self._sizes = [[len(columns) for columns in region.columns] for region in regions]
         whose = {str(one.subject) for one in data}
