@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import braincodec as bc
+from braincodec.errors import InputValueError
 from braincodec.models.linear import LinearConfig
 from braincodec.readouts import ReadoutWarning, banded_ridge_cv, best_space_cv, least_squares, ridge_cv
 from braincodec.readouts.fields import field_ridge_cv
@@ -187,6 +189,15 @@ def test_saved_encoder_predicts_the_same(tmp_path, recording):
     assert about.training["settings"]["readout"] == "ridge"
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("settings", [{}, {"components": 5}, {"readout": "banded", "draws": 5, "alphas": ALPHAS}])
+def test_a_gpu_fits_the_same_model(recording, settings):
+    new = recording.part("test")[0]
+    model = bc.LinearEncoder(tiny_backbone(), LAYERS, **settings).fit(recording, device="cuda")
+    expected = fitted(recording, **settings).encode(new, device="cpu")
+    np.testing.assert_allclose(model.encode(new, device="cpu"), expected, atol=1e-3)
+
+
 def test_selected_units_of_weights_without_components_predict_the_same():
     recording = voxels(5)
     model = fitted(recording)
@@ -194,6 +205,26 @@ def test_selected_units_of_weights_without_components_predict_the_same():
     new = recording.part("test")[0]
     chosen = model.select(unit=[4, 1]).encode(new, device="cpu").values
     np.testing.assert_allclose(chosen, model.encode(new, device="cpu").values[:, [1, 4]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "config", "message"),
+    [
+        ({"reduction.bias": torch.zeros(4)}, {}, "the reduction predicts 4 values, the table of units describes 1 x 3"),
+        ({"reduction.last": torch.zeros(4, 6)}, {}, r"rows and its bias 3, which do not fit"),
+        ({}, {"projection": "joint"}, "weights lack 'readout.weight'"),
+        ({}, {"projection": "outputs", "reductions": 2}, "only joint components come in several sets"),
+    ],
+)
+def test_stored_weights_without_components_that_do_not_fit_are_named(changes, config, message):
+    model = fitted(voxels(3))
+    tensors = model._tensors | changes
+    if "reduction.bias" in changes:
+        tensors |= {f"reduction.{layer}": torch.zeros(4, 400 if layer == "first" else 6) for layer in LAYERS}
+    with pytest.raises(InputValueError, match=message):
+        bc.LinearEncoder.from_parts(
+            model.config.model_dump() | config, tensors, model.units, model.description, tiny_backbone()
+        )
 
 
 def test_settings_of_models_stored_before_still_mean_the_same():

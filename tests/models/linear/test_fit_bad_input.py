@@ -48,8 +48,8 @@ def poke(value):
         (sensors(change=poke(np.nan)), {"repetitions": "separate"}, "NaN or infinite for some stimuli"),
         (voxels(3, repetitions=2), {"repetitions": "separate"}, "is for responses with channels and times"),
         (voxels(3), {"readout": "fields"}, "layer 'last' gives features of shape .6,.; readout='fields' needs maps"),
-        (voxels(3), {"image_size": 2}, "tiny cannot take images of 2 x 2 pixels"),
-        (voxels(3), {"image_size": 30}, "tiny cannot take images of 30 x 30 pixels"),
+        (voxels(3), {"image_size": 2}, "tiny takes no images of 2 x 2 pixels"),
+        (voxels(3), {"image_size": 30}, "tiny takes no images of 30 x 30 pixels"),
         ([sensors(), sensors()], {}, "different names"),
     ],
 )

@@ -74,14 +74,13 @@ def layer_keys(features: tuple[FeatureConfig, ...]) -> list[dict[str, str]]:
     return [{layer: f"{number}.{layer}" for layer in one.layers} for number, one in enumerate(features)]
 
 
-def check_tensors(config: LinearConfig, tensors: Mapping[str, torch.Tensor]) -> tuple[int, int]:
-    """Numbers of repetitions and outputs that the tensors predict.
+def check_tensors(config: LinearConfig, tensors: Mapping[str, torch.Tensor], repetitions: int, outputs: int) -> None:
+    """Refuse tensors that do not make up an encoder of so many repetitions and outputs.
 
     Raises
     ------
     InputValueError
-        When one is missing, or their shapes disagree. With weights of the outputs themselves the number of
-        repetitions is not in the shapes, and is given as 0.
+        When one is missing, or shapes disagree.
     """
     names = [key for keys in config.keys for key in keys.values()]
     shapes: dict[str, tuple[int | None, ...]] = {f"{REDUCTION}{name}": (None, None) for name in names}
@@ -91,21 +90,23 @@ def check_tensors(config: LinearConfig, tensors: Mapping[str, torch.Tensor]) -> 
     check_tensor_shapes(tensors, shapes)
     rows = [tensors[f"{REDUCTION}{name}"].shape[0] for name in names]
     given = tensors[BIAS].shape[0]
-    if config.projection == "by_layer":
-        rows = [sum(rows)]
-    if {*rows, given} != {given}:
-        raise InputValueError(f"the reduction gives {sorted({*rows, given})} components, and must give one number")
+    if {given} != ({sum(rows)} if config.projection == "by_layer" else {*rows, given}):
+        raise InputValueError(f"the reduction's layers have {rows} rows and its bias {given}, which do not fit")
+    described = f"the table of units describes {repetitions} x {outputs}"
     if config.projection == "outputs":
-        return 0, given
-    repetitions, outputs, components = tensors[WEIGHT].shape
-    if config.reductions not in (1, repetitions):
-        raise InputValueError(
-            f"reductions must be 1 or {repetitions}, one for each repetition; got {config.reductions}"
-        )
+        if given != repetitions * outputs:
+            raise InputValueError(f"the reduction predicts {given} values, {described} (repetitions x outputs)")
+        return
+    of_weight, of_outputs, components = tensors[WEIGHT].shape
+    if config.reductions not in (1, of_weight):
+        raise InputValueError(f"reductions must be 1 or {of_weight}, one for each repetition; got {config.reductions}")
     if given != config.reductions * components:
         raise InputValueError(
             f"the reduction gives {given} components, the readout takes {config.reductions} x {components}"
         )
-    if tuple(tensors[INTERCEPT].shape) != (repetitions, outputs):
+    if tuple(tensors[INTERCEPT].shape) != (of_weight, of_outputs):
         raise InputValueError("readout.weight and readout.bias are for different numbers of outputs")
-    return repetitions, outputs
+    if (of_weight, of_outputs) != (repetitions, outputs):
+        raise InputValueError(
+            f"the readout predicts {of_weight} x {of_outputs} values (repetitions x outputs), {described}"
+        )

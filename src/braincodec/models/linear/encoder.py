@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from braincodec.errors import InputValueError
 from braincodec.features.backbone import Backbone
 from braincodec.models.backboned import BACKBONE, BackboneEncoder
 from braincodec.models.base import register_model
@@ -160,21 +159,12 @@ class LinearEncoder(BackboneEncoder):
         return SENSOR_DIMS if "time" in self.units.sizes else ("unit",)
 
     def _check(self) -> None:
-        repetitions, outputs = check_tensors(self.config, self._tensors)
         described = {str(name): size for name, size in self.units.sizes.items()}
         if self.response_dims == ("unit",):
             expected = (1, described.get("unit", 0))
         else:
             expected = (described.get("repetition", 0), described.get("channel", 0) * described["time"])
-        if not repetitions:  # rows of the reduction are repetitions x outputs
-            repetitions, outputs = expected[0], outputs // max(1, expected[0])
-            if repetitions * outputs != len(self._tensors[BIAS]):
-                repetitions, outputs = 1, len(self._tensors[BIAS])
-        if expected != (repetitions, outputs):
-            raise InputValueError(
-                f"the readout predicts {repetitions} x {outputs} values (repetitions x outputs), "
-                f"the table of units describes {expected[0]} x {expected[1]}"
-            )
+        check_tensors(self.config, self._tensors, *expected)
 
     def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
         # the network and the reduction follow when `shared` is first called: of encoders that share it, one does

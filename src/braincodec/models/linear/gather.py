@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.errors import InputValueError
 from braincodec.features import Backbone, FeatureCache, FeatureConfig, FeatureExtractor, extract_together, get_backbone
 from braincodec.models.linear.config import layer_keys
 from braincodec.models.linear.recipe import MOST_SINGLE_BYTES, LinearRecipe
@@ -124,18 +123,9 @@ def make_plan(recipe: LinearRecipe, networks: Mapping[str, Backbone], data: Sequ
             _, _, height, width = extractor.preprocessing(first[0][None]).shape
             size = (height, width)
         sizes.append(size)
-        shapes = _shapes(extractor, size)
+        shapes = extractor.feature_shapes(size)
         widths |= {key: math.prod(shapes[layer]) for layer, key in keys.items()}
     return Plan(extractors, sizes, galleries(data), widths)
-
-
-def _shapes(extractor: FeatureExtractor, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
-    try:
-        return extractor.feature_shapes(size)
-    except RuntimeError as error:  # as torch says that sizes do not fit
-        raise InputValueError(
-            f"{extractor.config.backbone} cannot take images of {size[0]} x {size[1]} pixels: {error}"
-        ) from error
 
 
 @dataclass(frozen=True, eq=False)

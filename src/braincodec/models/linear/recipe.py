@@ -166,6 +166,9 @@ def named_networks(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, 
         return choice | {"backbone": backbone.name}
 
     settings = named(settings)
-    if isinstance(settings.get("features"), list | tuple):
-        settings = settings | {"features": [named(choice) for choice in settings["features"]]}
+    features = settings.get("features")
+    if isinstance(features, dict):
+        features = [features]
+    if isinstance(features, list | tuple):
+        settings = settings | {"features": [named(choice) for choice in features]}
     return settings, networks

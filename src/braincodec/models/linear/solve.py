@@ -155,8 +155,7 @@ def _best_layer(recipe: LinearRecipe, features: Features, read: Any, weights: An
     begin = 0
     for name, values in features.items():
         cut = slice(begin, begin + values.shape[1])
-        for position, unit in enumerate(fit.units_of[name].tolist()):
-            weights[unit, cut] = fit.weights[name][:, position]
+        weights[fit.units_of[name], cut] = fit.weights[name].T
         begin = cut.stop
     return Chosen(fit.intercept, fit.alpha, fit.space)
 

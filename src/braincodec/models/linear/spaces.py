@@ -113,7 +113,9 @@ class ReducedSpace(Space):
 
     def maps(self, outputs: torch.Tensor | None = None) -> tuple[Maps, torch.Tensor]:
         """See `Space.maps`."""
-        tensors = {name: self._factor * tensor for name, tensor in self._reduction.tensors().items()}
+        tensors = self._reduction.tensors()
+        if self._factor != 1:
+            tensors = {name: tensor.mul_(self._factor) for name, tensor in tensors.items()}
         bias = tensors.pop("reduction.bias").double()
         found = {name.removeprefix("reduction."): tensor for name, tensor in tensors.items()}
         if outputs is None:
