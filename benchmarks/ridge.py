@@ -145,8 +145,8 @@ def himalaya_ridge(
 
 
 def extended(sizes: tuple[int, int], times: list[float], wanted: int) -> float:
-    """The line through two times, at another size."""
-    slope = (times[1] - times[0]) / (sizes[1] - sizes[0])
+    """The line through two times, at another size; level where a busy machine made the smaller one the slower."""
+    slope = max(0.0, (times[1] - times[0]) / (sizes[1] - sizes[0]))
     return times[0] + slope * (wanted - sizes[0])
 
 
