@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # licences that model hubs know by name; others are called "other" there and named beside it
 HUB_LICENCES = ("apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0", "mit")
+# hubs refuse a card with a data set that none of theirs could be called
+HUB_DATASET = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)?")
 SCORES = ("ncsnr", "noise_ceiling", "accuracy_r2", "accuracy_correlation", "accuracy_noise_normalised")
 
 
@@ -31,9 +34,9 @@ def model_card(encoder: Encoder) -> str:
         "---",
         "library_name: braincodec",
         f"license: {about.licence.lower() if known_licence else 'other'}",
-        *([] if known_licence else [f"license_name: {_quoted(about.licence or 'not stated')}"]),
+        *([] if known_licence else [f"license_name: {_hub_name(about.licence or 'not stated')}"]),
         f"tags: [{', '.join(map(_quoted, tags))}]",
-        f"datasets: [{_quoted(about.dataset)}]",
+        *([f"datasets: [{_quoted(about.dataset)}]"] if HUB_DATASET.fullmatch(about.dataset) else []),
         "---",
         "",
         f"# {cell(title)}",
@@ -64,6 +67,17 @@ def model_card(encoder: Encoder) -> str:
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _hub_name(text: str) -> str:
+    """A name as hubs want it for a licence of one's own.
+
+    Examples
+    --------
+    >>> _hub_name("NSD terms of use"), _hub_name("?")
+    ('nsd-terms-of-use', 'other')
+    """
+    return re.sub("[^a-z0-9.]+", "-", text.lower()).strip("-.") or "other"
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,7 @@ import torch
 
 from braincodec import JointEncoder, open_store
 from braincodec.compat import BERG
+from braincodec.errors import InputValueError
 from braincodec.features.preprocessing import Preprocessing
 from braincodec.folder import LocalFolder
 from braincodec.legacy.eeg_vit import ThingsEegViT
@@ -294,3 +295,26 @@ def test_full_disk_leaves_no_half_file(small_disk):
         write_ned(fwrf(300, dataset="nsd", roi="V1"), small_disk / "ned")
     assert not list(small_disk.rglob("*.pt"))
     shutil.rmtree(small_disk / "ned", ignore_errors=True)
+
+
+def test_another_models_files_are_replaced_only_on_request(tmp_path):
+    one, other = (fwrf(3, dataset="nsd", roi="V1", seed=seed) for seed in (1, 2))
+    first = write_ned(one, tmp_path)
+    times = [path.stat().st_mtime_ns for path in first]
+    assert [path.stat().st_mtime_ns for path in write_ned(one, tmp_path)] == times  # equal files are kept
+    first[-1].unlink()
+    with pytest.raises(InputValueError, match="holds another model's"):
+        write_ned(other, tmp_path)
+    assert not first[-1].exists()
+    write_ned(one, tmp_path)  # goes on
+    same_models(one, NsdFwRF(LocalFolder(tmp_path)).load(1, "V1"))
+    write_ned(other, tmp_path, overwrite=True)
+    same_models(other, NsdFwRF(LocalFolder(tmp_path)).load(1, "V1"))
+
+
+def test_components_that_are_not_finite_are_refused(tmp_path):
+    encoder = ThingsEegViT(LocalFolder(write_eeg(tmp_path))).load(1)
+    tensors = dict(encoder._tensors) | {"reduction.bias": encoder._tensors["reduction.bias"] * float("nan")}
+    broken = type(encoder).from_parts(encoder.config, tensors, encoder.units, encoder.description)
+    with pytest.raises(NoNedFormError, match="not finite"):
+        write_ned(broken, tmp_path / "ned")

@@ -48,9 +48,9 @@ def test_front_matter_states_library_licence_tags_and_data():
 
 
 def test_licence_that_hubs_do_not_know_is_other_and_named():
-    assert front_matter(model_card(fwrf(3, licence='NSD "terms": of use')))["license_name"] == 'NSD "terms": of use'
+    assert front_matter(model_card(fwrf(3, licence='NSD "terms": of use')))["license_name"] == "nsd-terms-of-use"
     unstated = front_matter(model_card(fwrf(3)))
-    assert (unstated["license"], unstated["license_name"]) == ("other", "not stated")
+    assert (unstated["license"], unstated["license_name"]) == ("other", "not-stated")
 
 
 @pytest.mark.parametrize("nasty", ["a: [b", 'x"y', "two\nlines", "- &anchor *", "|", "é\u2028ü", "#", "'"])
@@ -58,7 +58,7 @@ def test_whatever_names_hold_front_matter_and_tables_stay_whole(nasty):
     about = {"model": nasty, "modality": nasty, "dataset": nasty, "licence": nasty, "citation": nasty}
     card = model_card(fwrf(3, **about, training={nasty: nasty}))
     values = front_matter(card)
-    assert values["datasets"] == [nasty]
+    assert "datasets" not in values  # none of a hub's has such a name
     assert values["tags"][1] == nasty
     plain = " ".join(nasty.split()).replace("|", "\\|")
     assert table(card)["cite"] == plain

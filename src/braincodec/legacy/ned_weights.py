@@ -149,6 +149,8 @@ def reduction_parameters(encoder: LinearEncoder) -> tuple[dict[str, Any], dict[s
 def _mean_behind(components: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """The shortest mean, (features,), float64, whose components are minus `bias`."""
     blocks = [slice(start, start + FEATURES_A_LAYER) for start in range(0, components.shape[1], FEATURES_A_LAYER)]
+    if not (np.isfinite(components).all() and np.isfinite(bias).all()):
+        raise NoNedFormError("some of its components are not finite")
     gram = np.zeros((len(bias), len(bias)))
     for block in blocks:  # one layer at a time bounds the memory
         columns = components[:, block].astype(np.float64)

@@ -7,6 +7,7 @@ text. None is loaded by way of pickle here; `read_legacy` reads them back withou
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +40,23 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     torch.save(content, buffer)
     with atomic_path(path, overwrite=True) as temporary:
         temporary.write_bytes(buffer.getbuffer())
+
+
+def equal_content(one: Any, other: Any) -> bool:
+    """Whether two values made of dictionaries, lists, arrays, tensors, numbers and text are equal; NaN equals NaN.
+
+    Examples
+    --------
+    >>> equal_content({"a": np.array([1.0, np.nan])}, {"a": np.array([1.0, np.nan])})
+    True
+    >>> equal_content({"a": [1]}, {"b": [1]})
+    False
+    """
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(equal_content(value, other[key]) for key, value in one.items())
+    if isinstance(one, Mapping) or isinstance(other, Mapping):
+        return False
+    first, second = np.asarray(one), np.asarray(other)
+    if first.shape != second.shape or (first.dtype.kind in "US") != (second.dtype.kind in "US"):
+        return False
+    return bool(np.array_equal(first, second, equal_nan=first.dtype.kind in "fc" and second.dtype.kind in "fc"))

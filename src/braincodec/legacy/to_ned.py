@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.errors import DamagedFileError
+from braincodec.errors import DamagedFileError, InputValueError, UnsafeFileError
 from braincodec.legacy.eeg_vit import PCA, REPETITIONS, SCALER
 from braincodec.legacy.families import METADATA, MODELS_FOLDER, PUBLISHED_DATASETS, STATED, STATED_KEY, WEIGHTS
 from braincodec.legacy.keys import HEMISPHERES
@@ -28,7 +28,7 @@ from braincodec.legacy.ned_weights import (
     regression_parameters,
     require_published_features,
 )
-from braincodec.legacy.published_files import write_checkpoint, write_dictionary
+from braincodec.legacy.published_files import equal_content, write_checkpoint, write_dictionary
 from braincodec.legacy.read import read_legacy
 from braincodec.models.fwrf import FwRF
 from braincodec.models.linear import LinearEncoder
@@ -101,14 +101,15 @@ def ned_files(encoder: Encoder) -> list[NedFile]:
 def write_ned(encoder: Encoder, root: str | Path, *, overwrite: bool = False) -> list[Path]:
     """Write `encoder` below a folder in NED's layout.
 
-    Each file appears whole or not at all, metadata last.
+    Each file appears whole or not at all, metadata last; equal files that are there are kept, so that an interrupted
+    call goes on when it is called again.
 
     Parameters
     ----------
     encoder : Encoder
     root : str or Path
     overwrite : bool
-        Replace files that are there; those that the models of all subjects share are never replaced by others.
+        Replace another model's files; those that the models of all subjects share are never replaced.
 
     Returns
     -------
@@ -118,29 +119,32 @@ def write_ned(encoder: Encoder, root: str | Path, *, overwrite: bool = False) ->
     ------
     NoNedFormError
         See `ned_files`; also when another subject's model there has other features than this one.
+    InputValueError
+        When another model lies there.
     OutputError
         When a file cannot be written.
     """
-    written = []
-    for file in ned_files(encoder):
-        path = Path(root) / file.name
-        written.append(path)
-        if path.exists() and (file.shared or not overwrite):
-            if file.shared and not _same(read_legacy(path), file.content()):
-                raise NoNedFormError(f"{path} is for all subjects and holds another model's: choose another folder")
-            continue
+    files = [(Path(root) / file.name, file) for file in ned_files(encoder)]
+    missing = []
+    for path, file in files:  # all are looked at before the first is written
+        same = _holds(path, file)
+        if path.exists() and not same and file.shared:
+            raise NoNedFormError(f"{path} is for all subjects and holds another model's: choose another folder")
+        if path.exists() and not same and not overwrite:
+            raise InputValueError(f"{path} holds another model's: choose another folder or ask to overwrite it")
+        missing += [] if same else [(path, file)]
+    for path, file in missing:
         write = write_checkpoint if path.suffix == ".pt" else write_dictionary
         write(path, file.content())
-    return written
+    return [path for path, _ in files]
 
 
-def _same(one: Any, other: dict[str, Any]) -> bool:
-    """Whether two dictionaries of arrays and numbers are equal."""
-    if not isinstance(one, dict):
-        raise DamagedFileError("a file of weights in the folder holds no dictionary")
-    return one.keys() == other.keys() and all(
-        np.array_equal(np.asarray(value), np.asarray(other[name]), equal_nan=True) for name, value in one.items()
-    )
+def _holds(path: Path, file: NedFile) -> bool:
+    """Whether the file is there with the same content; a damaged one is another."""
+    try:
+        return path.exists() and equal_content(read_legacy(path), file.content())
+    except (DamagedFileError, UnsafeFileError):
+        return False
 
 
 def _regions(encoder: FwRF) -> Iterator[FwRF]:

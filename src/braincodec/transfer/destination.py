@@ -109,6 +109,7 @@ class FileDestination(Destination):
         if scheme_of(address) in S3 and "config_kwargs" not in options:
             options = {**options, "config_kwargs": S3_PATIENCE}
         self._files, self._root = file_system(self.address, options)
+        self._files.invalidate_cache()  # fsspec keeps listings, which may be old, for all with the same options
 
     def checksums(self, package: Package) -> dict[str, str] | None:
         """See `Destination.checksums`."""

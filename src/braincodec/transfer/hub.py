@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from braincodec.artefact import CHECKSUMS
+from braincodec.artefact import CHECKSUMS, sha256_of
 from braincodec.errors import BraincodecError, InputValueError, OutputError, UnreachableError
 from braincodec.extras import import_optional
 from braincodec.progress import Advance
@@ -93,11 +93,11 @@ class HubDestination(Destination):
         """By the SHA-256 of a large file, else by git's name for the content."""
         if info.size != path.stat().st_size:
             return False
-        content = path.read_bytes()
         if info.lfs is not None:
-            return bool(info.lfs.sha256 == hashlib.sha256(content).hexdigest())
-        header = f"blob {len(content)}\0".encode()
-        return bool(info.blob_id == hashlib.sha1(header + content, usedforsecurity=False).hexdigest())
+            return bool(info.lfs.sha256 == sha256_of(path))
+        content = path.read_bytes()
+        name = hashlib.sha1(f"blob {len(content)}\0".encode() + content, usedforsecurity=False)
+        return bool(info.blob_id == name.hexdigest())
 
     @contextlib.contextmanager
     def _reaching(self, verb: str) -> Iterator[None]:

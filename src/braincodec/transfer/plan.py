@@ -72,9 +72,10 @@ class Transfer:
             verb = "is" if there == 1 else "are"
             have = f"; of these {there} ({in_words(self.size - self.missing_size)}) {verb} there already, "
             have += f"{in_words(self.missing_size)} to copy" if self.missing else "nothing to copy"
+        count = f"{len(self.files)} file{'s' if len(self.files) != 1 else ''}"
         unknown = sum(file.size is None for file in self.missing)
         more = f" and {unknown} of unknown size" if unknown else ""
-        return f"{self.source} to {self.target}: {len(self.files)} files, {in_words(self.size)}{more}{have}"
+        return f"{self.source} to {self.target}: {count}, {in_words(self.size)}{more}{have}"
 
 
 def in_words(count: int) -> str:
