@@ -1,7 +1,8 @@
 """Results on two real recordings, written as a page: docs/results.md.
 
-python benchmarks/results.py --data FOLDER             everything (about ten minutes on two cores)
-python benchmarks/results.py --data FOLDER --quick     fewer draws, splits and sessions; printed, not written
+python benchmarks/results.py --data FOLDER                      everything (half an hour on two cores)
+python benchmarks/results.py --data FOLDER --workspace WORK     the same; when interrupted, goes on where it was
+python benchmarks/results.py --data FOLDER --quick              fewer draws, splits, sessions; printed, not written
 
 FOLDER holds `macaque_v4/` and `digit69/`; `braincodec.load_dataset` says how to get them.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,6 +19,8 @@ from pathlib import Path
 
 import braincodec as bc
 import results_digits as digits
+import results_encoders as encoders
+import results_finetuning as finetuning
 import results_macaque as macaque
 import results_page as words
 from braincodec.atomic import atomic_path
@@ -84,6 +88,44 @@ def macaque_section(folder: Path, effort: Effort) -> list[str]:
     ]
 
 
+def encoders_section(folder: Path, workspace: Path, effort: Effort) -> list[str]:
+    """Encoders compared on whole sessions, and which one we recommend."""
+    data = bc.load_dataset("macaque_v4", folder)
+    compared = encoders.compare(data, workspace)
+    rows = encoders.encoder_rows(compared, effort.draws)
+    chosen = next(row for row in rows if row["encoder"] == encoders.FIELDS)
+    shuffled = next(row for row in rows if row["encoder"] in encoders.ONCE)
+    first = encoders.SESSIONS[0]
+    differences, chances = [], []
+    for session in encoders.SESSIONS:
+        mean, spread = encoders.chance(compared[session], encoders.FIELDS, effort.permutations)
+        differences.append(f"{words.interval(chosen[f'{session}: difference'])} ({session})")
+        chances.append(f"{mean:.3f} with a standard deviation of {spread:.3f} ({session})")
+    recording = data.subject(SESSION)
+    model = encoders.recommended().fit(recording, progress=False)
+    metrics = ["correlation", "noise_normalised_accuracy"]
+    scores = bc.evaluate(model, recording, metrics=metrics, draws=effort.draws, permutations=0, progress=False)
+    of = {row.metric: (row.value, row.low, row.high) for row in scores.table.query("roi == 'all'").itertuples()}
+    return [
+        words.ENCODERS.format(grid=encoders.GRID, epochs=finetuning.EPOCHS),
+        *words.table([words.bold(row) if row is chosen else row for row in rows if row is not shuffled]),
+        "",
+        words.RECOMMENDED.format(
+            small=", ".join(f"`_blocks.{number}`" for number in encoders.SMALL_BLOCKS),
+            large=", ".join(f"`_blocks.{number}`" for number in encoders.BLOCKS[encoders.LARGE]),
+            differences=" and ".join(differences),
+            chance=" and ".join(chances),
+            permutations=effort.permutations,
+            session=first,
+            shuffled=words.interval(shuffled[f"{first}: mean r"]),
+            ceiling_session=SESSION,
+            correlation=words.interval(of["correlation"]),
+            normalised=words.interval(of["noise_normalised_accuracy"]),
+        ),
+        words.TRIED,
+    ]
+
+
 def session_rows(data: bc.Dataset, known: Mapping[str, macaque.Features], effort: Effort) -> list[dict[str, object]]:
     """Cross-validated correlation of every session."""
     rows = []
@@ -116,12 +158,13 @@ def digits_section(folder: Path, effort: Effort) -> list[str]:
     ]
 
 
-def results_page(data: Path, effort: Effort) -> str:
+def results_page(data: Path, effort: Effort, workspace: Path) -> str:
     """The whole page."""
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     lines = [
         words.INTRODUCTION,
         *macaque_section(data / "macaque_v4", effort),
+        *(encoders_section(data / "macaque_v4", workspace, effort) if effort.all_sessions else []),
         *digits_section(data / "digit69", effort),
         words.NOT_CLAIMED,
         f"Computed with braincodec {bc.__version__}, Python {platform.python_version()}, {versions}; "
@@ -134,10 +177,14 @@ def main() -> None:
     """Write or print the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds macaque_v4 and digit69")
+    parser.add_argument("--workspace", type=Path, help="keep features and predictions of the encoders compared here")
     parser.add_argument("--output", type=Path, default=PAGE)
     parser.add_argument("--quick", action="store_true", help="fewer draws, splits and sessions; printed, not written")
     options = parser.parse_args()
-    text = results_page(options.data, QUICK if options.quick else Effort())
+    with tempfile.TemporaryDirectory() as temporary:
+        workspace = options.workspace or Path(temporary)
+        workspace.mkdir(parents=True, exist_ok=True)
+        text = results_page(options.data, QUICK if options.quick else Effort(), workspace)
     if options.quick:
         print(text)
         return

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from sklearn.decomposition import PCA
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import braincodec as bc
@@ -21,6 +20,7 @@ from braincodec.evaluation.statistics import (
     percentile_interval,
     permutation_p_value,
 )
+from braincodec.readouts import ReadoutWarning, ridge_cv
 
 METRICS = ("pixel_correlation", "ssim_uniform7", "ssim", "two_way_pixels")
 ALPHAS = np.logspace(-2, 7, 19)
@@ -47,17 +47,33 @@ def mean_of_digit(responses: xr.DataArray, pixels: np.ndarray, test: xr.DataArra
     return np.stack([pixels[digit == seen].mean(0) for seen in test["digit"].values])
 
 
+def leave_one_out(responses: xr.DataArray, targets: np.ndarray, test: xr.DataArray, one_alpha: bool) -> np.ndarray:
+    """Ridge from standardised voxels; penalties are those with the least error on training images left out in turn."""
+    scaler = StandardScaler().fit(responses.values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReadoutWarning)  # pixels of the border are always black
+        fit = ridge_cv(
+            scaler.transform(responses.values),
+            targets,
+            ALPHAS,
+            folds=len(targets),
+            one_alpha=one_alpha,
+            dtype="float64",
+            progress=False,
+        )
+    return fit.predict(scaler.transform(test.values))
+
+
 def ridge_to_pixels(responses: xr.DataArray, pixels: np.ndarray, test: xr.DataArray) -> np.ndarray:
-    """Standardised voxels to pixels; one penalty, from leaving one training image out at a time."""
-    return make_pipeline(StandardScaler(), RidgeCV(ALPHAS)).fit(responses.values, pixels).predict(test.values)
+    """To pixels, with one penalty."""
+    return leave_one_out(responses, pixels, test, one_alpha=True)
 
 
 def ridge_to_components(responses: xr.DataArray, pixels: np.ndarray, test: xr.DataArray) -> np.ndarray:
-    """Standardised voxels to principal components of the training images; a penalty for each component."""
+    """To principal components of the training images; a penalty for each component."""
     components = PCA(EXPLAINED).fit(pixels)
-    model = make_pipeline(StandardScaler(), RidgeCV(ALPHAS, alpha_per_target=True))
-    model.fit(responses.values, components.transform(pixels))
-    return components.inverse_transform(model.predict(test.values))
+    decoded = leave_one_out(responses, components.transform(pixels), test, one_alpha=False)
+    return components.inverse_transform(decoded)
 
 
 DECODERS: dict[str, Decoder] = {

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import xarray as xr
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import braincodec as bc
@@ -30,6 +28,7 @@ from braincodec.evaluation.splits import (
 )
 from braincodec.evaluation.statistics import bootstrap_weights, percentile_interval
 from braincodec.features import FeatureExtractor
+from braincodec.readouts import RidgeFit, ridge_cv
 from braincodec.responses import build_responses
 from braincodec.stimuli import StimulusSet
 
@@ -64,7 +63,7 @@ def mean_responses(responses: xr.DataArray) -> xr.DataArray:
 
 
 class LayerRidge:
-    """Ridge from one layer: layer and penalties are those with the least error on left-out training images.
+    """Ridge from one layer: layer and penalties are those with the least error in cross-validation of training images.
 
     Each neuron has its own penalty; the layer is one for all neurons.
     """
@@ -72,22 +71,21 @@ class LayerRidge:
     def __init__(self, features: Features) -> None:
         self.features = features
         self.layer = ""
-        self._model = Pipeline([])
+        self._scaler = StandardScaler()
+        self._fit: RidgeFit | None = None
 
     def fit(self, recording: Recording) -> LayerRidge:
-        """Fit on the training part, and on nothing else."""
-        responses = mean_responses(recording.part("train")[1])
-        ids = responses["stimulus"].values
-        models = {}
+        """Fit on the training part, and on nothing else; near copies of an image are in one inner fold."""
+        responses = recording.part("train")[1]
+        groups = responses["group"].values if "group" in responses.coords else None
+        ids, means = responses["stimulus"].values, mean_responses(responses).values
+        fits = {}
         for layer, features in self.features.items():
-            model = make_pipeline(StandardScaler(), RidgeCV(ALPHAS, alpha_per_target=True))
-            models[layer] = model.fit(features.sel(stimulus=ids).values, responses.values)
-        # the score is minus the squared error of leaving one image out, for each neuron at its best penalty
-        explained = {
-            layer: np.mean(1 + model[-1].best_score_ / responses.values.var(0)) for layer, model in models.items()
-        }
-        self.layer = max(explained, key=lambda layer: explained[layer])
-        self._model = models[self.layer]
+            scaler = StandardScaler().fit(features.sel(stimulus=ids).values)
+            values = scaler.transform(features.sel(stimulus=ids).values)
+            fits[layer] = scaler, ridge_cv(values, means, ALPHAS, groups=groups, progress=False)
+        self.layer = max(fits, key=lambda layer: float(fits[layer][1].r2.mean()))
+        self._scaler, self._fit = fits[self.layer]
         return self
 
     def fitted(self, recording: Recording) -> LayerRidge:
@@ -97,7 +95,8 @@ class LayerRidge:
     def encode(self, stimuli: StimulusSet | Iterable[str]) -> xr.DataArray:
         """Predicted responses (stimulus, unit)."""
         ids = stimuli.ids if isinstance(stimuli, StimulusSet) else np.asarray(list(stimuli))
-        return build_responses(self._model.predict(self.features[self.layer].sel(stimulus=ids).values), ids)
+        values = self._scaler.transform(self.features[self.layer].sel(stimulus=ids).values)
+        return build_responses(self._fit.predict(values), ids)
 
 
 def cross_validated(features: Features, recording: Recording, splits: Sequence[Split]) -> xr.DataArray:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
+from sklearn.linear_model import RidgeCV
+from sklearn.preprocessing import StandardScaler
 
 from braincodec.datasets import Recording, Split, load_dataset
+from braincodec.readouts import ReadoutWarning
 from braincodec.responses import build_responses, build_units
 from braincodec.stimuli import StimulusSet
 
@@ -23,10 +27,19 @@ def script(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import results
     import results_digits
+    import results_encoders
     import results_macaque
+    import results_maps
     import results_page
 
-    return SimpleNamespace(results=results, digits=results_digits, macaque=results_macaque, page=results_page)
+    return SimpleNamespace(
+        results=results,
+        digits=results_digits,
+        encoders=results_encoders,
+        macaque=results_macaque,
+        maps=results_maps,
+        page=results_page,
+    )
 
 
 def small_digits(images=24, voxels=30, noise=0.1):
@@ -103,6 +116,7 @@ def test_cross_validation_scores_every_image_once(script):
     assert decoded.scores["two_way_pixels"].mean() == pytest.approx(0.5)
 
 
+@pytest.mark.filterwarnings("ignore::braincodec.readouts.ReadoutWarning")
 def test_layer_is_chosen_and_fitted_on_training_images_alone(script):
     features, recording = small_neurons()
     model = script.macaque.LayerRidge(features).fit(recording)
@@ -121,6 +135,18 @@ def test_layer_is_chosen_and_fitted_on_training_images_alone(script):
     np.testing.assert_array_equal(again.encode(recording.split.test), predicted)
 
 
+def test_ridge_is_that_of_scikit_learn_when_one_image_is_left_out_at_a_time(script):
+    random = np.random.default_rng(0)
+    voxels, pixels, new = random.normal(3, 2, (40, 90)), random.normal(size=(40, 12)), random.normal(3, 2, (9, 90))
+    responses, test = xr.DataArray(voxels), xr.DataArray(new)
+    scaler = StandardScaler().fit(voxels)
+    for one_alpha in (True, False):
+        expected = RidgeCV(script.digits.ALPHAS, alpha_per_target=not one_alpha).fit(scaler.transform(voxels), pixels)
+        found = script.digits.leave_one_out(responses, pixels, test, one_alpha)
+        np.testing.assert_allclose(found, expected.predict(scaler.transform(new)), atol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::braincodec.readouts.ReadoutWarning")
 def test_cross_validated_predictions_come_from_models_without_the_image(script):
     features, recording = small_neurons()
     ids = recording.responses["stimulus"].values
@@ -128,7 +154,7 @@ def test_cross_validated_predictions_come_from_models_without_the_image(script):
     predicted = script.macaque.cross_validated(features, recording, splits)
     assert predicted["stimulus"].values.tolist() == ids.tolist()
     alone = script.macaque.LayerRidge(features).fit(recording.with_split(splits[2])).encode([ids[2]])
-    np.testing.assert_allclose(predicted.sel(stimulus=ids[2]), alone[0])
+    np.testing.assert_allclose(predicted.sel(stimulus=ids[2]), alone[0], rtol=1e-5)
 
 
 def test_scores_of_neurons_are_those_of_plain_formulas(script):
@@ -143,6 +169,79 @@ def test_scores_of_neurons_are_those_of_plain_formulas(script):
         assert low < value < high
     # signal variance 1 (a quarter in the last), noise variance 1 over five or six repetitions
     np.testing.assert_allclose(neurons.ceiling[0], [0.85, 0.85, 0.85, 0.58], atol=0.12)
+
+
+def small_session(script, folder, images=160, noise=0.3):
+    """Neurons that see the upper left of every map of a session made up for the encoders."""
+    random = np.random.default_rng(0)
+    names = {"gabor", "pixels"}.union(*script.encoders.BANDS.values())
+    names |= {*script.encoders.ELEVEN, *script.encoders.RECOMMENDED, *script.encoders.SHARED, *script.encoders.SINGLE}
+    maps = {name: random.normal(2, 1, (images, 2, 7, 7)).astype(np.float32) for name in sorted(names)}
+    seen = sum(maps[name][:, 0, :3, :3].mean((1, 2)) for name in script.encoders.RECOMMENDED)
+    responses = (seen[:, None] - seen.mean()) / seen.std() + noise * random.normal(size=(images, 3))
+    script.maps.save(folder, "small", maps)
+    rows = np.arange(images)
+    folds = [(rows[rows % 2 != turn], rows[rows % 2 == turn]) for turn in range(2)]
+    return script.encoders.Session("small", responses, rows, folds, folder)
+
+
+def test_no_encoder_sees_a_test_response_and_each_predicts(script, tmp_path):
+    session = small_session(script, tmp_path)
+    train, test = session.folds[0]
+    other = session.responses.copy()
+    other[test] = 1e6
+    blind = script.encoders.Session("small", other, session.groups, session.folds, tmp_path)
+    for name, encoder in script.encoders.ENCODERS.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReadoutWarning)
+            found = encoder(session, train, test)
+            np.testing.assert_array_equal(encoder(blind, train, test), found, err_msg=name)
+        r = np.corrcoef(found[:, 0], session.responses[test, 0])[0, 1]
+        assert found.shape == (len(test), 3)
+        if name == script.encoders.FIELDS:
+            assert r > 0.5
+        if name in script.encoders.ONCE:
+            assert abs(r) < 0.5
+
+
+def test_predictions_of_encoders_are_kept_and_not_made_again(script, tmp_path, monkeypatch):
+    session = small_session(script, tmp_path)
+    calls = []
+    monkeypatch.setitem(script.encoders.ENCODERS, "counted", lambda *given: calls.append(1) or np.zeros((80, 3)))
+    for _ in range(2):
+        script.encoders.predict_fold(session, 1, ["counted"])
+    assert len(calls) == 1
+    assert np.load(script.encoders.stored(session, 1, "counted")).shape == (80, 3)
+
+
+def test_differences_of_encoders_are_paired(script, tmp_path):
+    session = small_session(script, tmp_path)
+    names = dict.fromkeys(script.encoders.ENCODERS, session.responses + 1)
+    compared = script.encoders.Compared(session, names)
+    rows = script.encoders.encoder_rows(dict.fromkeys(script.encoders.SESSIONS, compared), draws=50)
+    for row in rows:
+        for session_name in script.encoders.SESSIONS:
+            assert row[f"{session_name}: mean r"] == pytest.approx((1, 1, 1))
+            if row["encoder"] != script.encoders.BEST:
+                assert row[f"{session_name}: difference"] == pytest.approx((0, 0, 0), abs=1e-6)
+    mean, spread = script.encoders.chance(compared, script.encoders.FIELDS, 100)
+    assert abs(mean) < 0.1
+    assert 0 < spread < 0.3
+
+
+def test_images_that_are_copies_of_the_targets_train_nothing(script):
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 255, (12, 6, 6, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    ids = [f"{number}" for number in range(6)]
+    units = build_units(scores={"neuron": np.arange(1)})
+    parts = [pixels[:6], np.concatenate([pixels[6:9], pixels[:1] // 2 + 60, pixels[9:11]])]
+    target, other = (
+        Recording("small", str(turn), StimulusSet.open(part, ids=ids), build_responses(np.zeros((6, 1)), ids, units),
+                  units, Split(train=tuple(ids)))
+        for turn, part in enumerate(parts)
+    )  # fmt: skip
+    (rows,) = script.encoders.foreign_images(target, [other])
+    assert rows.tolist() == [0, 1, 2, 4, 5]
 
 
 def test_tables_are_markdown_with_intervals(script):
