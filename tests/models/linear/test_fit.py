@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 import braincodec as bc
-from braincodec.errors import InputValueError
+from braincodec.errors import InputValueError, OutputError
 from braincodec.models.linear import LinearConfig
 from braincodec.readouts import ReadoutWarning, banded_ridge_cv, best_space_cv, least_squares, ridge_cv
 from braincodec.readouts.fields import field_ridge_cv
@@ -239,3 +241,6 @@ def test_weights_that_do_not_fit_into_memory_lie_in_a_file(monkeypatch, tmp_path
     monkeypatch.setattr("braincodec.models.linear.solve.LARGEST_SHARE", 0.0)
     model = bc.LinearEncoder(tiny_backbone(), LAYERS).fit(recording, workspace=tmp_path, device="cpu")
     np.testing.assert_array_equal(model.encode(recording.part("test")[0], device="cpu"), expected)
+    monkeypatch.setattr("braincodec.models.linear.solve.shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(OutputError, match=r"give .fewer. components, fewer units, or another workspace"):
+        bc.LinearEncoder(tiny_backbone(), LAYERS).fit(recording, workspace=tmp_path, device="cpu")

@@ -33,6 +33,10 @@ def poke(value):
     return change
 
 
+def without_third(values):
+    values[[4, 8], 2] = np.nan
+
+
 @pytest.mark.usefixtures("never_extracted")
 @pytest.mark.parametrize(
     ("recording", "settings", "message"),
@@ -50,7 +54,9 @@ def poke(value):
         (voxels(3), {"readout": "fields"}, "layer 'last' gives features of shape .6,.; readout='fields' needs maps"),
         (voxels(3), {"image_size": 2}, "tiny takes no images of 2 x 2 pixels"),
         (voxels(3), {"image_size": 30}, "tiny takes no images of 30 x 30 pixels"),
+        (sensors(change=without_third), {"repetitions": "separate"}, "2 of 30 stimuli have no repetition 3"),
         ([sensors(), sensors()], {}, "different names"),
+        ([sensors(), sensors(subject="2")], {}, "several subjects share a model only where responses have units"),
     ],
 )
 def test_refused_before_features_are_extracted(recording, settings, message):

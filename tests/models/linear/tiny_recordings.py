@@ -62,7 +62,9 @@ def voxels(
     return _recording(shown, values, table, subject, ids, train)
 
 
-def sensors(repetitions: int = 3, channels: int = 2, times: int = 4, *, change: Any = None) -> Recording:
+def sensors(
+    repetitions: int = 3, channels: int = 2, times: int = 4, *, subject: str = "1", change: Any = None
+) -> Recording:
     """A cap's responses; repetitions differ in gain."""
     shown = pictures()
     values = _signal(shown, channels * times, 0)[:, None] * np.arange(1, repetitions + 1)[:, None]
@@ -71,7 +73,7 @@ def sensors(repetitions: int = 3, channels: int = 2, times: int = 4, *, change: 
     if change is not None:
         change(values)
     table = build_sensor_units([f"O{number}" for number in range(channels)], np.arange(times) / 100)
-    return _recording(shown, values, table, "1", None, STIMULI)
+    return _recording(shown, values, table, subject, None, STIMULI)
 
 
 def training(recording: Recording) -> tuple[np.ndarray, np.ndarray]:

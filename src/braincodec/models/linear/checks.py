@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from braincodec.errors import InputValueError
 from braincodec.memory import free_main_memory
 from braincodec.models.linear.fields import check_room
@@ -41,10 +43,21 @@ def check_data(recipe: LinearRecipe, data: Sequence[Examples]) -> None:
             make_folds(len(one.stimuli), recipe.folds, groups=one.groups, seed=recipe.seed, least=FEWEST_IN_A_FOLD)
         if 4 * one.responses.size <= QUICKLY_READ:
             for number in range(count_repetitions(recipe, data)):
-                read = responses_of(one, number if recipe.repetitions == "separate" else None)
-                targets = open_targets(read, len(one.stimuli), one.outputs)
-                for cut in targets.blocks():
-                    targets.block(cut)
+                _check_responses(one, number if recipe.repetitions == "separate" else None)
+
+
+def _check_responses(examples: Examples, repetition: int | None) -> None:
+    read = responses_of(examples, repetition)
+    if repetition is not None:
+        absent = int(np.isnan(read(slice(None))).all(axis=1).sum())
+        if absent:
+            raise InputValueError(
+                f"{absent} of {len(examples.stimuli)} stimuli have no repetition {repetition + 1}; "
+                "a readout for each repetition needs all, repetitions='average' takes what there is"
+            )
+    targets = open_targets(read, len(examples.stimuli), examples.outputs)
+    for cut in targets.blocks():
+        targets.block(cut)
 
 
 def check_sizes(recipe: LinearRecipe, plan: Plan, outputs: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from braincodec.errors import OutputError
 from braincodec.memory import free_main_memory
 from braincodec.models.linear.recipe import LinearRecipe
 from braincodec.readouts import banded_ridge_cv, best_space_cv, least_squares, ridge_cv
@@ -195,9 +197,16 @@ class Turned:
 
 
 def _room(shape: tuple[int, ...], workspace: Path) -> NDArray[np.float32]:
-    if 4 * int(np.prod(shape)) <= LARGEST_SHARE * free_main_memory():
+    needed = 4 * int(np.prod(shape))
+    if needed <= LARGEST_SHARE * free_main_memory():
         return np.empty(shape, np.float32)
     workspace.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(workspace).free
+    if needed > free:  # writing to a mapped file on a full disk would end the process
+        raise OutputError(
+            f"readout weights of shape {shape} need {needed / 1e9:.1f} GB, which neither memory nor {workspace} has "
+            f"({free / 1e9:.1f} GB free): give (fewer) components, fewer units, or another workspace"
+        )
     with tempfile.TemporaryFile(dir=workspace) as file:  # stays while it is mapped
         return np.memmap(file, np.float32, "w+", shape=shape)
 
