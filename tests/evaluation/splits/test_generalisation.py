@@ -35,8 +35,9 @@ from braincodec.evaluation.splits import (
     split_diagnostics,
 )
 from braincodec.evaluation.splits.discrepancy import Population, discrepancies, kernel_width
+from braincodec.evaluation.splits.distance import nearest_distances
 from braincodec.evaluation.splits.embedding import directions, image_features
-from braincodec.evaluation.splits.linkage import NEIGHBOURS, spanning_tree
+from braincodec.evaluation.splits.linkage import NEIGHBOURS, nearest_neighbours, spanning_tree
 from braincodec.responses import build_responses, build_units
 from braincodec.stimuli import StimulusSet
 
@@ -381,6 +382,15 @@ class TestPieces:
         unit = normalised(centres + spread * rng.standard_normal(centres.shape)).astype(np.float32)
         expected = linkage(pdist(unit.astype(np.float64), "cosine"), "single")[:, 2]
         np.testing.assert_allclose(spanning_tree(unit).distances, expected, atol=1e-6)
+
+    @pytest.mark.parametrize("copies", [1, 3 * NEIGHBOURS])  # also where all neighbours are on one side
+    def test_distances_to_training_images_are_the_same_by_way_of_neighbours(self, copies):
+        rng = np.random.default_rng(6)
+        unit = normalised(rng.standard_normal((6, 5)).repeat(copies, axis=0) + np.eye(1, 5)).astype(np.float32)
+        test = np.arange(len(unit)) < 2 * copies
+        expected = cdist(unit[test], unit[~test], "cosine").min(axis=1)
+        np.testing.assert_allclose(nearest_distances(unit, ~test, test, nearest_neighbours(unit)), expected, atol=1e-6)
+        np.testing.assert_allclose(nearest_distances(unit, ~test, test), expected, atol=1e-6)
 
     def test_one_test_set_after_the_first_pass_is_judged_as_all_are(self, monkeypatch):
         rng = np.random.default_rng(5)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from braincodec.errors import InputValueError
 from braincodec.evaluation.checks import tiles
 from braincodec.evaluation.splits.discrepancy import Population, fourier_features, kernel_width
-from braincodec.evaluation.splits.linkage import SpanningTree, spanning_tree
+from braincodec.evaluation.splits.linkage import Neighbours, SpanningTree, nearest_neighbours, spanning_tree
 
 FEWEST_STIMULI = 10
 SMALLEST_RADIUS = 1e-6  # identical images, whose features differ by rounding
@@ -62,7 +62,8 @@ def find_distant_test_set(
     random_tests = [_membership(count, rng.permutation(count)[:size]) for _ in range(RANDOM_SPLITS)]
     population = Population(unit, width, random_tests)
     allowed = float(np.quantile(population.of_first, level))
-    tree = spanning_tree(unit, progress)
+    neighbours = nearest_neighbours(unit, progress)
+    tree = spanning_tree(unit, neighbours)
     search = _Search(fourier_features(unit, width, seed), tree, size, seed)
 
     def suitable(radius: float) -> tuple[NDArray[np.bool_], float] | None:
@@ -80,8 +81,8 @@ def find_distant_test_set(
             raise InputValueError(f"copies of one image are so many that no test set of {size} stimuli is without them")
         best, radius = (whole, population.discrepancy(whole)), SMALLEST_RADIUS
     test, found = best
-    ours = nearest_distances(unit, ~test, test)
-    usual = [nearest_distances(unit, ~other, other) for other in random_tests[:5]]
+    ours = nearest_distances(unit, ~test, test, neighbours)
+    usual = [nearest_distances(unit, ~other, other, neighbours) for other in random_tests[:5]]
     return test, {
         "radius": radius,
         "nearest_smallest": float(ours.min()),
@@ -94,7 +95,10 @@ def find_distant_test_set(
 
 
 def nearest_distances(
-    unit: NDArray[np.float32], train: NDArray[np.bool_], test: NDArray[np.bool_]
+    unit: NDArray[np.float32],
+    train: NDArray[np.bool_],
+    test: NDArray[np.bool_],
+    neighbours: Neighbours | None = None,
 ) -> NDArray[np.float64]:
     """1 - cosine similarity of each test image to its nearest training image, shape (test images,).
 
@@ -103,6 +107,8 @@ def nearest_distances(
     unit : array of float32, shape (images, features)
         Each of length one.
     train, test : array of bool, shape (images,)
+    neighbours : Neighbours, optional
+        Of all images, where they are known already: only images without training images among them are compared.
 
     Examples
     --------
@@ -110,11 +116,13 @@ def nearest_distances(
     >>> nearest_distances(unit, np.array([True, True, False]), np.array([False, False, True])).round(2)
     array([0.2])
     """
-    training, tested = unit[train], unit[test]
-    found = np.empty(len(tested))
-    for rows in tiles(len(tested), bytes_each=4 * max(1, len(training))):
-        found[rows] = 1 - (tested[rows] @ training.T).max(axis=1)
-    return found
+    found = np.full(len(unit), np.inf)
+    if neighbours is not None:
+        found = neighbours.nearest(train[neighbours.places])[1].astype(np.float64)
+    training, left = unit[train], np.flatnonzero(test & np.isinf(found))
+    for rows in tiles(len(left), bytes_each=4 * max(1, len(training))):
+        found[left[rows]] = 1 - (unit[left[rows]] @ training.T).max(axis=1)
+    return found[test]
 
 
 def _membership(count: int, rows: NDArray[np.intp]) -> NDArray[np.bool_]:

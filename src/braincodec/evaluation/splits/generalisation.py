@@ -118,7 +118,7 @@ def distance_splits(
     linkage. The kernel is Gaussian, its width the median distance; the search uses 512 random Fourier features of it
     (Rahimi, Recht 2007) and kernel herding (Chen, Welling, Smola 2010), the final numbers the kernel itself (Gretton
     et al. 2012). Memory: a few kilobytes and the features for each image; time grows with the square of their
-    number: about twenty seconds on one core for 10,000 images.
+    number: about ten seconds on one core for 10,000 images.
 
     Examples
     --------

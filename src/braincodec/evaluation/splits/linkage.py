@@ -8,10 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.evaluation.checks import tiles
-from braincodec.progress import Advance, progress_bar
+from braincodec.progress import progress_bar
 
 # of each image, known after the first pass
 NEIGHBOURS = 16
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest few images of each image, nearest first.
+
+    Parameters
+    ----------
+    places : array of int, shape (images, few)
+    distances : array of float32, shape (images, few)
+        1 - cosine similarity.
+    """
+
+    places: NDArray[np.intp]
+    distances: NDArray[np.float32]
+
+    def nearest(self, wanted: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """The first neighbour of each image that is wanted, and its distance; infinite where none is.
+
+        Parameters
+        ----------
+        wanted : array of bool, shape (images, few)
+
+        Examples
+        --------
+        >>> few = Neighbours(np.array([[1, 2]]), np.array([[0.1, 0.3]], np.float32))
+        >>> few.nearest(np.array([[False, True]]))[0].tolist()
+        [2]
+        """
+        first = wanted.argmax(axis=1)[:, None]
+        place: NDArray[np.intp] = np.take_along_axis(self.places, first, axis=1)[:, 0]
+        distance: NDArray[np.float32] = np.take_along_axis(self.distances, first, axis=1)[:, 0]
+        distance[~wanted.any(axis=1)] = np.inf
+        return place, distance
 
 
 @dataclass(frozen=True)
@@ -47,21 +81,21 @@ class SpanningTree:
         return labels
 
 
-def spanning_tree(unit: NDArray[np.float32], progress: bool | None = None) -> SpanningTree:
+def spanning_tree(unit: NDArray[np.float32], neighbours: Neighbours | None = None) -> SpanningTree:
     """Minimum spanning tree over the distances 1 - cosine similarity.
 
     Parameters
     ----------
     unit : array of float32, shape (images, features)
         Each of length one.
-    progress : bool, optional
+    neighbours : Neighbours, optional
+        Where they are known already.
 
     Notes
     -----
     Boruvka's algorithm: every group but the largest finds its nearest image outside, and groups are joined, until one
-    is left. At least half of the others vanish in each round. One product of all images with all, in blocks, gives
-    the nearest few neighbours of each; afterwards only those images are compared with all others whose neighbours are
-    all in their own group, and nearer than the group's best way out.
+    is left. At least half of the others vanish in each round. Beyond the nearest few neighbours, only those images are
+    compared with all others whose neighbours are all in their own group, and nearer than the group's best way out.
 
     Examples
     --------
@@ -74,8 +108,7 @@ def spanning_tree(unit: NDArray[np.float32], progress: bool | None = None) -> Sp
     parents = list(range(count))
     edges: list[tuple[int, int]] = []
     distances: list[float] = []
-    with progress_bar("nearest images", count, show=progress) as advance:
-        neighbours = _nearest_neighbours(unit, min(NEIGHBOURS, count - 1), advance)
+    neighbours = neighbours or nearest_neighbours(unit, progress=False)
     while len(edges) < count - 1:
         nearest, far = _ways_out(unit, neighbours, group)
         # of each group the image with the shortest way out, shortest ways first
@@ -94,38 +127,46 @@ def spanning_tree(unit: NDArray[np.float32], progress: bool | None = None) -> Sp
     return SpanningTree(np.array(edges, np.intp).reshape(-1, 2)[order], np.array(distances, np.float64)[order])
 
 
-def _nearest_neighbours(
-    unit: NDArray[np.float32], few: int, advance: Advance
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The nearest images of each image and their distances, nearest first, shapes (images, few)."""
+def nearest_neighbours(unit: NDArray[np.float32], progress: bool | None = None) -> Neighbours:
+    """The nearest few images of each image, from one product of all images with all, in blocks.
+
+    Parameters
+    ----------
+    unit : array of float32, shape (images, features)
+        Each of length one.
+    progress : bool, optional
+
+    Examples
+    --------
+    >>> nearest_neighbours(np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)).places.tolist()
+    [[2, 1], [2, 0], [1, 0]]
+    """
     import torch
 
-    nearest = np.empty((len(unit), few), np.intp)
-    far = np.empty((len(unit), few), np.float32)
-    for rows in tiles(len(unit), bytes_each=5 * len(unit)):
-        cosine = unit[rows] @ unit.T  # (rows, images)
-        cosine[np.arange(len(cosine)), np.arange(rows.start, rows.stop)] = -np.inf
-        values, places = torch.from_numpy(cosine).topk(few)
-        nearest[rows], far[rows] = places.numpy(), 1 - values.numpy()
-        advance(rows.stop - rows.start)
-    return nearest, far
+    count = len(unit)
+    few = min(NEIGHBOURS, count - 1)
+    places, distances = np.empty((count, few), np.intp), np.empty((count, few), np.float32)
+    with progress_bar("nearest images", count, show=progress) as advance:
+        for rows in tiles(count, bytes_each=5 * count):
+            cosine = unit[rows] @ unit.T  # (rows, images)
+            cosine[np.arange(len(cosine)), np.arange(rows.start, rows.stop)] = -np.inf
+            nearest, found = torch.from_numpy(cosine).topk(few)
+            places[rows], distances[rows] = found.numpy(), 1 - nearest.numpy()
+            advance(rows.stop - rows.start)
+    return Neighbours(places, distances)
 
 
 def _ways_out(
-    unit: NDArray[np.float32], neighbours: tuple[NDArray[np.intp], NDArray[np.float32]], group: NDArray[np.intp]
+    unit: NDArray[np.float32], neighbours: Neighbours, group: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Nearest image of another group and its distance; infinite for images that cannot be their group's nearest."""
-    outside = group[neighbours[0]] != group[:, None]
-    first = outside.argmax(axis=1)[:, None]
-    nearest: NDArray[np.intp] = np.take_along_axis(neighbours[0], first, axis=1)[:, 0]
-    far: NDArray[np.float32] = np.take_along_axis(neighbours[1], first, axis=1)[:, 0]
-    known = outside.any(axis=1)
-    far[~known] = np.inf
+    nearest, far = neighbours.nearest(group[neighbours.places] != group[:, None])
     _, member, sizes = np.unique(group, return_inverse=True, return_counts=True)
     best = np.full(len(sizes), np.inf, np.float32)
     np.minimum.at(best, member, far)
     # ways out of the largest group are found from their other ends
-    searched = np.flatnonzero(~known & (neighbours[1][:, -1] < best[member]) & (member != sizes.argmax()))
+    hidden = np.isinf(far) & (neighbours.distances[:, -1] < best[member]) & (member != sizes.argmax())
+    searched = np.flatnonzero(hidden)
     for tile in tiles(len(searched), bytes_each=5 * len(unit)):
         rows = searched[tile]
         cosine = unit[rows] @ unit.T
