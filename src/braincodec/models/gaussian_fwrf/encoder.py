@@ -89,7 +89,8 @@ class GaussianFwRF(BackboneEncoder):
     extent : float, optional
         Width of the square that the centres fill, in degrees. Default: the image.
     refinements : int
-        Rounds in which fields are moved off the grid; with 0 they stay on it.
+        Rounds in which fields are moved off the grid; with 0 they stay on it. Small fields whose centres would lie far
+        apart are on the grid only then.
     alphas : sequence of float
         Strengths to try, relative to the number of stimuli, for features of variance one.
     folds : int

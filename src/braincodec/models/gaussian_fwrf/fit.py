@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ import torch
 from braincodec.device import fast_matmul, keep_freed_memory, resolve_device
 from braincodec.errors import InputValueError
 from braincodec.features import Backbone, FeatureConfig, FeatureExtractor, extract
-from braincodec.models.gaussian_fwrf.grid import FieldGrid, make_grid
+from braincodec.models.gaussian_fwrf.checkpoint import Checkpoint
+from braincodec.models.gaussian_fwrf.grid import FieldGrid, Fields, make_grid
 from braincodec.models.gaussian_fwrf.maps import Maps
-from braincodec.models.gaussian_fwrf.refine import batches, refine
+from braincodec.models.gaussian_fwrf.refine import refine_all
 from braincodec.models.gaussian_fwrf.search import Choice, Search, UnitBlock, alternatives, read_block, search_grid
 from braincodec.models.gaussian_fwrf.solve import FieldRidge, scale_features
 from braincodec.models.gaussian_fwrf.table import UnitFits, make_parts
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 RESPONSE_BYTES = 2**30
 # features up to this size are kept in single precision
 MOST_SINGLE_BYTES = 16 * 2**30
+# between centres of one size, in standard deviations
+WIDEST_GAP = 2.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,11 @@ class Plan:
         """Names, wild-cards expanded."""
         return self.extractor.layers
 
+    @property
+    def fields(self) -> Fields:
+        """Those that every unit tries; small ones far apart miss most units, and are reached from larger ones."""
+        return self.grid.fields(WIDEST_GAP if self.recipe.refinements else math.inf)
+
 
 def fit_gaussian_fwrf(
     recipe: GaussianFwRFRecipe,
@@ -97,7 +105,7 @@ def fit_gaussian_fwrf(
         )
         maps = Maps(cache, dict(zip(plan.layers, plan.nonlinearities, strict=True)), plan.visual_angle, place)
         targets = open_targets(examples, len(examples.stimuli), examples.outputs)
-        fits.append(fit_units(plan, maps, folds, targets, progress))
+        fits.append(fit_units(plan, maps, folds, targets, workspace, progress))
     _report(fits)
     return make_parts(plan, data, fits, backbone)
 
@@ -134,7 +142,9 @@ def make_plan(recipe: GaussianFwRFRecipe, backbone: Backbone | None, data: Seque
     return Plan(recipe, extractor, _nonlinearities(recipe, extractor.layers), visual_angle, grid, folds, shapes)
 
 
-def fit_units(plan: Plan, maps: Maps, folds: list[Fold], targets: Targets, progress: bool | None) -> UnitFits:
+def fit_units(
+    plan: Plan, maps: Maps, folds: list[Fold], targets: Targets, workspace: Path, progress: bool | None
+) -> UnitFits:
     """Receptive field, layers and weights of every unit of one recording."""
     recipe = plan.recipe
     spaces = alternatives(plan.layers, recipe.layer_choice)
@@ -142,10 +152,12 @@ def fit_units(plan: Plan, maps: Maps, folds: list[Fold], targets: Targets, progr
     search = Search(held, spaces, folds, np.asarray(recipe.alphas), recipe.standardise)
     exact = Search(maps, spaces, folds, search.alphas, recipe.standardise)
     fits = UnitFits.empty(targets.units, spaces)
-    fields = plan.grid.fields()
+    fields = plan.fields
+    key = f"{recipe.hash()} {maps.name} {plan.visual_angle} {[fold.validation.tolist() for fold in folds]}"
     step = max(1, RESPONSE_BYTES // (4 * targets.stimuli))
     blocks = [slice(begin, min(targets.units, begin + step)) for begin in range(0, targets.units, step)]
-    steps = len(fields) * len(blocks) + recipe.refinements * targets.units
+    tried = sum(len(search.seen(fields, space)) for space in spaces)
+    steps = tried * len(blocks) + (targets.units if recipe.refinements else 0)
     bar = progress_bar("receptive fields", steps, show=progress)
     with torch.inference_mode(), fast_matmul(maps.device), Workers(maps.device) as workers, bar as advance:
         for units in blocks:
@@ -153,28 +165,19 @@ def fit_units(plan: Plan, maps: Maps, folds: list[Fold], targets: Targets, progr
             fits.missing[units], fits.constant[units] = block.missing, block.constant
             fits.bias[units] = np.where(block.missing, np.nan, block.mean)
             if not len(block.fitted):
-                advance(len(fields))
+                advance(tried)
                 continue
-            choice = search_grid(search, fields, block, workers, advance)
+            checkpoint = Checkpoint(workspace, key, block)
+            choice = search_grid(search, fields, block, checkpoint, workers, advance)
             if not np.isfinite(choice.loss).all():
                 raise InputValueError(
                     f"the maps of {', '.join(plan.layers)} are constant over the {targets.stimuli} training stimuli; "
                     "there is nothing to fit"
                 )
-            refine_all(search, plan.grid, block, choice, recipe.refinements, advance)
+            responses = block.responses[:, block.fitted].to(maps.device)
+            refine_all(search, plan.grid, responses, choice, recipe.refinements, workers, advance)
             add_weights(exact, block, choice, fits)
     return fits
-
-
-def refine_all(
-    search: Search, grid: FieldGrid, block: UnitBlock, choice: Choice, rounds: int, advance: Callable[[int], Any]
-) -> None:
-    """Move fields off the grid."""
-    responses = block.responses[:, block.fitted].to(search.device)
-    for _ in range(rounds):
-        for units in batches(search, choice):
-            refine(search, grid, responses, choice, units)
-            advance(len(units))
 
 
 def add_weights(search: Search, block: UnitBlock, choice: Choice, fits: UnitFits) -> None:
@@ -190,7 +193,7 @@ def add_weights(search: Search, block: UnitBlock, choice: Choice, fits: UnitFits
         if not len(units):
             continue
         fields, which = np.unique(choice.fields[units], axis=0, return_inverse=True)
-        for group in search.groups(fields):
+        for group in search.groups(fields, space):
             pooled = search.maps.pool(fields[group], space)
             for field in range(group.start, group.stop):
                 own = units[which.reshape(-1) == field]

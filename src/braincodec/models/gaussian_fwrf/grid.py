@@ -45,12 +45,20 @@ class FieldGrid:
     spacing: float
     most_centres: int
 
-    def fields(self) -> Fields:
-        """All fields, shape (fields, 3)."""
+    def fields(self, widest_gap: float = math.inf) -> Fields:
+        """Fields of all sizes, shape (fields, 3).
+
+        Parameters
+        ----------
+        widest_gap : float
+            Leave out sizes whose centres lie further apart, in standard deviations; the largest stays.
+        """
         rows = []
         for size in self.sizes:
             places = self.centres(size)
-            rows += [(x, y, size) for y in places for x in places]
+            near = len(places) == 1 or places[1] - places[0] <= widest_gap * size
+            if near or size == self.sizes[-1]:
+                rows += [(x, y, size) for y in places for x in places]
         return np.array(rows)
 
     def centres(self, size: float) -> NDArray[np.float64]:

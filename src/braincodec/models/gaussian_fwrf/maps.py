@@ -41,6 +41,8 @@ class Maps:
     shapes : dict of str to (int, int, int)
         Channels, height and width of each layer.
     stimuli : int
+    name : str
+        Of the cache, which says what is in it.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Maps:
     ) -> None:
         self.visual_angle, self.device = visual_angle, device
         self.shapes = {layer: _three(shape) for layer, shape in cache.shapes.items()}
-        self.stimuli = len(cache.ids)
+        self.stimuli, self.name = len(cache.ids), cache.path.name
         self._cache, self._nonlinearities = cache, dict(nonlinearities)
 
     def channels(self, layers: Sequence[str]) -> int:
@@ -125,7 +127,8 @@ class HeldMaps(Maps):
     """
 
     def __init__(self, maps: Maps, factors: Mapping[str, int], dtype: torch.dtype) -> None:
-        self.visual_angle, self.device, self.stimuli = maps.visual_angle, maps.device, maps.stimuli
+        self.visual_angle, self.device = maps.visual_angle, maps.device
+        self.stimuli, self.name = maps.stimuli, maps.name
         self.shapes = {
             layer: (channels, height // factors[layer], width // factors[layer])
             for layer, (channels, height, width) in maps.shapes.items()

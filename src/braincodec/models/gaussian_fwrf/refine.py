@@ -8,8 +8,9 @@ where it lowers the cross-validated error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from braincodec.models.gaussian_fwrf.grid import FieldGrid, Fields
     from braincodec.models.gaussian_fwrf.search import Choice, Doubles, Search, Space
+    from braincodec.readouts.workers import Workers
 
 # of one round: steps of the window, each at most so long in standard deviations (of the logarithm for the size)
 STEPS, LONGEST_STEP, DAMPING = 6, 0.5, 1e-3
@@ -30,36 +32,74 @@ STEPS, LONGEST_STEP, DAMPING = 6, 0.5, 1e-3
 WEIGHTED_BYTES = 2**30
 SHARE_WEIGHTED = 0.15
 MOST_UNITS = 64
+# share of the variance; what is predicted less well has no field to speak of
+LEAST_EXPLAINED = 0.001
 
 
-def refine(search: Search, grid: FieldGrid, responses: torch.Tensor, choice: Choice, units: NDArray[np.intp]) -> None:
-    """One round for some units that read the same layers; `choice` changes where that is better.
+def refine_all(
+    search: Search,
+    grid: FieldGrid,
+    responses: torch.Tensor,
+    choice: Choice,
+    rounds: int,
+    workers: Workers,
+    advance: Callable[[int], Any],
+) -> None:
+    """Move the fields of units that are predicted at all; `choice` changes where that is better.
 
     Parameters
     ----------
     search : Search
     grid : FieldGrid
         Limits of the fields.
-    responses : Tensor of float32, shape (stimuli, all units)
+    responses : Tensor of float32, shape (stimuli, units)
     choice : Choice
-    units : array of int
-        Of one space.
+    rounds : int
+    workers : Workers
+        Fields are fitted side by side.
+    advance : callable
+        Told how many units are done.
     """
-    space = search.spaces[choice.space[units[0]]]
-    own = responses[:, torch.as_tensor(units, device=responses.device)]
+    if not rounds:
+        return
+    variance = responses.double().square().mean(0).cpu().numpy()
+    predicted = choice.loss < (1 - LEAST_EXPLAINED) * variance
+    advance(int((~predicted).sum()))
+    for units in batches(search, choice, np.flatnonzero(predicted)):
+        own = responses[:, torch.as_tensor(units, device=responses.device)]
+        space = search.spaces[choice.space[units[0]]]
+        refine(search, grid, own, choice, units, space, rounds, workers)
+        advance(len(units))
+
+
+def refine(
+    search: Search,
+    grid: FieldGrid,
+    responses: torch.Tensor,
+    choice: Choice,
+    units: NDArray[np.intp],
+    space: Space,
+    rounds: int,
+    workers: Workers,
+) -> None:
+    """Move the fields of some units that read the same layers."""
+    limits = dataclasses.replace(grid, sizes=(max(grid.sizes[0], search.least_size(space)), grid.sizes[-1]))
     fields, alphas = choice.fields[units], choice.alpha[units]
-    weights, _ = fold_weights(search, own, fields, alphas, space)
-    moved = _follow(_WeightedMaps(search, space, weights), own, grid, fields)
-    _, losses = fold_weights(search, own, moved, alphas, space)
-    better = losses < choice.loss[units]
-    choice.fields[units[better]], choice.loss[units[better]] = moved[better], losses[better]
+    weights, losses = fold_weights(search, responses, fields, alphas, space, workers)
+    for _ in range(rounds):
+        moved = _follow(_WeightedMaps(search, space, weights), responses, limits, fields)
+        weights_there, losses_there = fold_weights(search, responses, moved, alphas, space, workers)
+        better = losses_there < losses
+        fields[better], losses[better] = moved[better], losses_there[better]
+        weights[:, better] = weights_there[:, better]
+    choice.fields[units], choice.loss[units] = fields, losses
 
 
-def batches(search: Search, choice: Choice) -> Iterator[NDArray[np.intp]]:
+def batches(search: Search, choice: Choice, chosen: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     """Units to refine together: of one space, with neighbouring fields, as many as memory allows."""
     room = min(WEIGHTED_BYTES, SHARE_WEIGHTED * free_main_memory())
     for number, space in enumerate(search.spaces):
-        units = np.flatnonzero(choice.space == number)
+        units = chosen[choice.space[chosen] == number]
         units = units[np.lexsort(choice.fields[units].T)]
         positions = sum(search.maps.shapes[layer][1] * search.maps.shapes[layer][2] for layer in space)
         each = 4 * search.maps.stimuli * (positions + 2 * search.maps.channels(space))
@@ -69,7 +109,7 @@ def batches(search: Search, choice: Choice) -> Iterator[NDArray[np.intp]]:
 
 
 def fold_weights(
-    search: Search, responses: torch.Tensor, fields: Fields, alphas: Doubles, space: Space
+    search: Search, responses: torch.Tensor, fields: Fields, alphas: Doubles, space: Space, workers: Workers
 ) -> tuple[torch.Tensor, Doubles]:
     """Weights of the channels of each unit at its own field, fitted in each fold.
 
@@ -80,6 +120,7 @@ def fold_weights(
     fields : array, shape (units, 3)
     alphas : array, shape (units,)
     space : tuple of str
+    workers : Workers
 
     Returns
     -------
@@ -92,15 +133,18 @@ def fold_weights(
     pooled = search.maps.pool(distinct, space)
     weights = torch.empty(len(search.folds), len(fields), search.maps.channels(space), device=search.device)
     losses = np.empty(len(fields))
-    for number in range(len(distinct)):
+
+    def run(number: int) -> None:
         units = np.flatnonzero(which.reshape(-1) == number)
         rows = torch.as_tensor(units, device=search.device)
         scaled = scale_features(search.features(pooled, number, space), standardise=search.standardise)
         strengths = torch.as_tensor(alphas[units] * search.maps.stimuli, device=search.device)
-        fits, loss = FieldRidge(scaled.values).held_out(responses[:, rows].double(), strengths, search.folds)
-        for fold, found in enumerate(fits):
-            weights[fold, rows] = (found.weights * scaled.scale[:, None]).T.float()
-        losses[units] = loss.cpu().numpy()
+        found = FieldRidge(scaled.values).held_out(responses[:, rows].double(), strengths, search.folds)
+        weights[:, rows] = (found.weights * scaled.scale[:, None]).transpose(1, 2).float()
+        losses[units] = found.loss.cpu().numpy()
+
+    for _ in workers.map(run, range(len(distinct))):
+        pass
     return weights, losses
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from braincodec.memory import free_main_memory
 from braincodec.models.gaussian_fwrf.grid import Fields
 from braincodec.models.gaussian_fwrf.maps import Maps
-from braincodec.models.gaussian_fwrf.solve import scale_features
+from braincodec.models.gaussian_fwrf.solve import kernel_losses, scale_features
 from braincodec.readouts import Fold
 from braincodec.readouts.centring import centre_responses
 from braincodec.readouts.problem import RidgeProblem, prepare
@@ -21,11 +21,17 @@ from braincodec.readouts.targets import Targets
 from braincodec.readouts.tiles import Tile, best_alphas, score
 from braincodec.readouts.workers import Workers
 
+if TYPE_CHECKING:
+    from braincodec.models.gaussian_fwrf.checkpoint import Checkpoint
+
 # pooled channels of several fields that wait for their regressions, at most
 POOLED_BYTES = 2**30
 SHARE_POOLED = 0.2
+# in distances between neighbouring positions of the finest maps
+LEAST_SIZE = 0.5
 Doubles = NDArray[np.float64]
 Space = tuple[str, ...]
+Pooled = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,37 +123,51 @@ class Search:
     standardise: bool
 
     @property
-    def layers(self) -> Space:
-        """All layers, each once."""
-        return tuple(dict.fromkeys(layer for space in self.spaces for layer in space))
-
-    @property
     def device(self) -> torch.device:
         """Where it is computed."""
         return self.maps.device
 
-    def groups(self, fields: Fields) -> Iterator[slice]:
+    def least_size(self, space: Space) -> float:
+        """Fields smaller than this look alike on the maps of a space, however they lie between positions."""
+        finest = min(self.maps.visual_angle / self.maps.shapes[layer][2] for layer in space)
+        return LEAST_SIZE * finest
+
+    def seen(self, fields: Fields, space: Space) -> Fields:
+        """The fields that are not too small for the maps of a space."""
+        return fields[fields[:, 2] >= self.least_size(space)]
+
+    def groups(self, fields: Fields, space: Space) -> Iterator[slice]:
         """Fields to pool at a time, so that what they give stays in bounded memory."""
-        each = 4 * self.maps.stimuli * self.maps.channels(self.layers)
+        each = 4 * self.maps.stimuli * self.maps.channels(space)
         size = max(1, int(min(POOLED_BYTES, SHARE_POOLED * free_main_memory())) // each)
         for begin in range(0, len(fields), size):
             yield slice(begin, min(len(fields), begin + size))
 
-    def features(self, pooled: dict[str, torch.Tensor], field: int, space: Space) -> torch.Tensor:
+    def features(self, pooled: Pooled, field: int, space: Space) -> torch.Tensor:
         """Channels of a space for one pooled field, (stimuli, channels), on the device."""
         return torch.cat([pooled[layer][field] for layer in space], dim=1).to(self.device)
 
-    def problem(self, features: torch.Tensor) -> RidgeProblem | None:
-        """Cross-validated ridge regression on pooled channels; None where they do not vary."""
+    def losses(self, features: torch.Tensor, responses: torch.Tensor) -> tuple[Doubles, Doubles] | None:
+        """The least held-out error of each unit over all strengths, and that strength; None where nothing varies."""
         scaled = scale_features(features, standardise=self.standardise)
         if not scaled.vary:
             return None
+        strengths = self.alphas * self.maps.stimuli
+        if features.shape[1] > features.shape[0]:
+            given = torch.as_tensor(strengths, device=self.device)
+            scores = -kernel_losses(scaled.values, responses, given, self.folds).cpu().numpy()
+        else:
+            scores = _primal_scores(self._problem(scaled.values, strengths), responses)
+        at = best_alphas(scores, self.alphas)
+        return -np.take_along_axis(scores, at[None], axis=0)[0], self.alphas[at]
+
+    def _problem(self, values: torch.Tensor, strengths: Doubles) -> RidgeProblem:
         return prepare(
-            scaled.values.cpu().numpy(),
+            values.cpu().numpy(),
             self.folds,
-            self.alphas * self.maps.stimuli,
+            strengths,
             centre=True,
-            form="auto",
+            form="primal",
             device=self.device,
             dtype=torch.float32,
             workers=Workers(self.device),  # not entered: the fields are what is worked on side by side
@@ -155,7 +175,12 @@ class Search:
 
 
 def search_grid(
-    search: Search, fields: Fields, block: UnitBlock, workers: Workers, advance: Callable[[int], Any]
+    search: Search,
+    fields: Fields,
+    block: UnitBlock,
+    checkpoint: Checkpoint,
+    workers: Workers,
+    advance: Callable[[int], Any],
 ) -> Choice:
     """Try every field, on every alternative of layers, for the units of a block.
 
@@ -164,40 +189,41 @@ def search_grid(
     search : Search
     fields : array, shape (fields, 3)
     block : UnitBlock
+    checkpoint : Checkpoint
+        What an interrupted search has found.
     workers : Workers
         Fields are tried side by side.
     advance : callable
         Told how many fields are done.
     """
     responses = block.responses[:, block.fitted].to(search.device)
-    choice = Choice.empty(responses.shape[1])
-    for group in search.groups(fields):
-        pooled = search.maps.pool(fields[group], search.layers)
-        jobs = [(field, space) for field in range(group.stop - group.start) for space in range(len(search.spaces))]
+    done = checkpoint.done
+    advance(done)
+    for number, space in enumerate(search.spaces):
+        seen = search.seen(fields, space)
+        done, seen = max(0, done - len(seen)), seen[done:]
+        for group in search.groups(seen, space):
+            pooled = search.maps.pool(seen[group], space)
 
-        def run(job: tuple[int, int], pooled: dict[str, torch.Tensor] = pooled) -> tuple[Doubles, Doubles] | None:
-            field, space = job
-            problem = search.problem(search.features(pooled, field, search.spaces[space]))
-            return None if problem is None else _losses(problem, responses, search.alphas)
+            def run(field: int, pooled: Pooled = pooled, space: Space = space) -> tuple[Doubles, Doubles] | None:
+                return search.losses(search.features(pooled, field, space), responses)
 
-        for (field, space), found in zip(jobs, workers.map(run, jobs), strict=True):
-            if found is not None:
-                choice.improve(*found, space, fields[group][field])
-            if space == len(search.spaces) - 1:
+            for field, found in zip(seen[group], workers.map(run, range(len(seen[group]))), strict=True):
+                if found is not None:
+                    checkpoint.choice.improve(*found, number, field)
+                checkpoint.save(checkpoint.done + 1)
                 advance(1)
-    return choice
+    checkpoint.save(checkpoint.done, now=True)
+    return checkpoint.choice
 
 
-def _losses(problem: RidgeProblem, responses: torch.Tensor, alphas: Doubles) -> tuple[Doubles, Doubles]:
-    """The least held-out error of each unit over all strengths, and that strength."""
-    losses, chosen = np.empty((2, responses.shape[1]))
+def _primal_scores(problem: RidgeProblem, responses: torch.Tensor) -> Doubles:
+    """Negative held-out error of every strength, shape (alphas, units)."""
+    found = np.empty((len(problem.alphas), responses.shape[1]))
     for begin in range(0, responses.shape[1], problem.tile):
         units = slice(begin, min(responses.shape[1], begin + problem.tile))
-        scores = score(problem, _tile(problem, responses[:, units]))
-        at = best_alphas(scores, alphas)
-        losses[units] = -np.take_along_axis(scores, at[None], axis=0)[0]
-        chosen[units] = alphas[at]
-    return losses, chosen
+        found[:, units] = score(problem, _tile(problem, responses[:, units]))
+    return found
 
 
 def _tile(problem: RidgeProblem, responses: torch.Tensor) -> Tile:

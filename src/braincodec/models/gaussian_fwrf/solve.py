@@ -73,6 +73,13 @@ class Weights(NamedTuple):
     intercept: torch.Tensor
 
 
+class HeldOut(NamedTuple):
+    """What the folds say: weights (folds, channels, units), and the mean of the folds' squared errors (units,)."""
+
+    weights: torch.Tensor
+    loss: torch.Tensor
+
+
 class FieldRidge:
     """Ridge regressions on the same features, for some stimuli or all.
 
@@ -80,62 +87,134 @@ class FieldRidge:
     ----------
     values : Tensor, shape (stimuli, channels)
         Centred.
+
+    Notes
+    -----
+    With more channels than stimuli all is done with the kernel of stimuli. There a fold costs almost nothing: with
+    dual coefficients ``a = M y``, the errors on stimuli v, left out, are the solution of ``M[v, v] e = a[v]``, and the
+    dual coefficients of the others ``a[t] - M[t, v] e``. M is the inverse of kernel + strength, without the intercept.
     """
 
     def __init__(self, values: torch.Tensor) -> None:
         self._values = values.double()
-        self._kernel = values.shape[1] > values.shape[0]
+        self.dual = values.shape[1] > values.shape[0]
         # of all stimuli: those of a fold follow from it
-        self._products = self._values @ self._values.T if self._kernel else self._values.T @ self._values
+        self._products = self._values @ self._values.T if self.dual else self._values.T @ self._values
 
-    def fit(self, responses: torch.Tensor, strengths: torch.Tensor, fold: Fold | None = None) -> Weights:
-        """Fit to all stimuli, or to those of a fold.
+    def fit(self, responses: torch.Tensor, strengths: torch.Tensor) -> Weights:
+        """Fit to all stimuli.
 
         Parameters
         ----------
         responses : Tensor of float64, shape (stimuli, units)
         strengths : Tensor of float64, shape (units,)
-        fold : Fold, optional
-            Its two sides are all stimuli.
         """
-        values, matrix = self._values, self._products
-        if fold is not None:
-            train = torch.as_tensor(fold.train, device=values.device)
-            held_out = values[torch.as_tensor(fold.validation, device=values.device)]
-            values, responses = values[train], responses[train]
-        feature_mean, response_mean = values.mean(0), responses.mean(0)
-        responses = responses - response_mean
-        if self._kernel:
-            matrix = matrix if fold is None else matrix[train][:, train]
-            column = matrix.mean(0)
-            matrix = matrix - column - column[:, None] + column.mean()
-            weights = values.T @ _solve(matrix, responses, strengths)
+        mean = responses.mean(0)
+        if self.dual:
+            weights = self._values.T @ _solve(self._products, responses - mean, strengths)
         else:
-            if fold is not None:
-                matrix = matrix - held_out.T @ held_out
-            matrix = matrix - len(values) * torch.outer(feature_mean, feature_mean)
-            weights = _solve(matrix, values.T @ responses, strengths)
-        return Weights(weights, response_mean - feature_mean @ weights)
+            weights = _solve(self._products, self._values.T @ (responses - mean), strengths)
+        return Weights(weights, mean)
 
-    def held_out(
-        self, responses: torch.Tensor, strengths: torch.Tensor, folds: Sequence[Fold]
-    ) -> tuple[list[Weights], torch.Tensor]:
-        """Weights of each fold, and the mean over folds of the squared error on its held-out stimuli (units,)."""
-        fits, loss = [], torch.zeros_like(strengths)
+    def held_out(self, responses: torch.Tensor, strengths: torch.Tensor, folds: Sequence[Fold]) -> HeldOut:
+        """Fit to the training stimuli of each fold, and judge by the others; the two sides are all stimuli."""
+        shape = (len(folds), self._values.shape[1], responses.shape[1])
+        found = HeldOut(self._values.new_empty(shape), torch.zeros_like(strengths))
+        if not self.dual:
+            for number, fold in enumerate(folds):
+                self._without(number, fold, responses, strengths, found)
+            return found
+        for strength in strengths.unique():
+            units = (strengths == strength).nonzero()[:, 0]
+            own, loss = self._deleted(responses[:, units], float(strength), folds)
+            found.weights[:, :, units] = own
+            found.loss[units] = loss
+        return found
+
+    def _without(
+        self, number: int, fold: Fold, responses: torch.Tensor, strengths: torch.Tensor, found: HeldOut
+    ) -> None:
+        train, validation = (torch.as_tensor(side, device=responses.device) for side in (fold.train, fold.validation))
+        values, held_out = self._values[train], self._values[validation]
+        mean, middle = values.mean(0), responses[train].mean(0)
+        matrix = self._products - held_out.T @ held_out - len(train) * torch.outer(mean, mean)
+        weights = _solve(matrix, values.T @ (responses[train] - middle), strengths)
+        errors = responses[validation] - middle - (held_out - mean) @ weights
+        found.weights[number] = weights
+        found.loss.add_(errors.square().mean(0) / (len(found.weights)))
+
+    def _deleted(
+        self, responses: torch.Tensor, strength: float, folds: Sequence[Fold]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        inverse = dual_inverse(self._products, strength)
+        dual = inverse @ responses  # (stimuli, units)
+        weights, loss = [], torch.zeros_like(dual[0])
         for fold in folds:
-            found = self.fit(responses, strengths, fold)
-            rows = torch.as_tensor(fold.validation, device=responses.device)
-            errors = responses[rows] - self._values[rows] @ found.weights - found.intercept
+            rows = torch.as_tensor(fold.validation, device=dual.device)
+            errors = torch.cholesky_solve(dual[rows], torch.linalg.cholesky(inverse[rows][:, rows]))
+            remaining = dual - inverse[:, rows] @ errors
+            remaining[rows] = 0
+            weights.append(self._values.T @ remaining)
             loss += errors.square().mean(0) / len(folds)
-            fits.append(found)
-        return fits, loss
+        return torch.stack(weights), loss
+
+
+def dual_inverse(kernel: torch.Tensor, strength: float) -> torch.Tensor:
+    """What turns responses into dual coefficients of a ridge regression with an intercept.
+
+    Parameters
+    ----------
+    kernel : Tensor of float64, shape (stimuli, stimuli)
+        Of features whose means are 0.
+    strength : float
+
+    Examples
+    --------
+    >>> dual_inverse(torch.zeros(2, 2, dtype=torch.float64), 1.0).tolist()
+    [[0.5, -0.5], [-0.5, 0.5]]
+    """
+    regular = kernel.clone()
+    regular.diagonal().add_(strength)
+    # the constant response is an eigenvector of the kernel with eigenvalue 0; the intercept takes it
+    return torch.cholesky_inverse(torch.linalg.cholesky(regular)).sub_(1 / (strength * len(kernel)))
+
+
+def kernel_losses(
+    values: torch.Tensor, responses: torch.Tensor, strengths: torch.Tensor, folds: Sequence[Fold]
+) -> torch.Tensor:
+    """Squared error on held-out stimuli, averaged over folds, of every unit at every strength.
+
+    Parameters
+    ----------
+    values : Tensor, shape (stimuli, channels)
+        Centred; channels outnumber stimuli.
+    responses : Tensor of float32, shape (stimuli, units)
+    strengths : Tensor, shape (strengths,)
+    folds : sequence of Fold
+
+    Returns
+    -------
+    Tensor of float64, shape (strengths, units)
+    """
+    precise = values.double()
+    kernel = precise @ precise.T
+    losses = torch.zeros(len(strengths), responses.shape[1], dtype=torch.float64, device=values.device)
+    for number, strength in enumerate(strengths.tolist()):
+        # all of about unit size, so that single precision serves where units are many
+        inverse = dual_inverse(kernel, strength) * strength
+        dual = inverse.float() @ responses
+        for fold in folds:
+            rows = torch.as_tensor(fold.validation, device=values.device)
+            block = torch.cholesky_inverse(torch.linalg.cholesky(inverse[rows][:, rows]))
+            losses[number] += (block.float() @ dual[rows]).square().mean(0) / len(folds)
+    return losses
 
 
 def _solve(matrix: torch.Tensor, right: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
     """``(matrix + strength)^-1 @ right`` for each column with its own strength."""
     found = torch.empty_like(right)
     for strength in strengths.unique():
-        here = strengths == strength
+        here = (strengths == strength).nonzero()[:, 0]
         regular = matrix.clone()
         regular.diagonal().add_(strength)
         found[:, here] = torch.cholesky_solve(right[:, here], torch.linalg.cholesky(regular))

@@ -120,7 +120,7 @@ def _pieces_by_layer(plan: Plan, fits: Sequence[UnitFits]) -> dict[str, list[tup
 def _summary(plan: Plan) -> dict[str, Any]:
     grid = plan.grid
     return {
-        "fields": len(grid.fields()),
+        "fields": len(plan.fields),
         "sizes": [round(size, 4) for size in grid.sizes],
         "extent": grid.extent,
         "layers": list(plan.layers),
