@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.atomic import atomic_path
+from braincodec.demo_training import train_demo
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
     from numpy.typing import NDArray
 
+    from braincodec.demo_training import TrainedDemo
     from braincodec.store import Store
 
 STORE, PHOTOGRAPHS, LICENCES = "store", "photographs", "LICENCES.txt"
 FIGURE, TABLE = "figure.png", "responses-by-roi.csv"
+TRAINED, ACCURACY = "trained", "accuracy.png"
 FMRI_OUTPUT, EEG_OUTPUT = "fmri.zarr", "eeg.zarr"
 Say = Callable[[str], None]
 
@@ -39,6 +42,8 @@ class DemoResult:
         By photograph and region, z-scored.
     text_alternative : str
         The figure in words.
+    trained : TrainedDemo or None
+        The model that was trained, its scores and their picture.
     """
 
     folder: Path
@@ -49,6 +54,7 @@ class DemoResult:
     images_per_second: dict[str, float] = field(default_factory=dict)
     mean_responses: dict[str, dict[str, float]] = field(default_factory=dict)
     text_alternative: str = ""
+    trained: TrainedDemo | None = None
 
 
 def run_demo(
@@ -57,14 +63,15 @@ def run_demo(
     names: list[str] | None = None,
     backbone: str | None = None,
     calibration: int | None = None,
+    stimuli: int | None = None,
     progress: bool | None = None,
     say: Say = lambda _: None,
 ) -> DemoResult:
-    """Encode real photographs with a simulated subject, and draw what comes out.
+    """Encode real photographs with a simulated subject, train a model of that subject, and draw both.
 
     The photographs are those that come with scikit-image and scikit-learn. The subject never existed: its areas,
     tuning and noise are made up (see `braincodec.simulate`). Everything else is the public path: an artefact in a
-    store, `open_store`, `Encoder.encode_to`, a figure.
+    store, `open_store`, `Encoder.encode_to`, `train`, figures.
 
     Parameters
     ----------
@@ -75,6 +82,8 @@ def run_demo(
         Photographs; default: all that show a scene.
     backbone, calibration : optional
         Of the simulated subjects; see `braincodec.simulate.write_demo_store`.
+    stimuli : int, optional
+        How many the subject is shown for training and testing the model.
     progress : bool, optional
         Show bars; default: when stderr is a terminal.
     say : callable
@@ -107,23 +116,31 @@ def run_demo(
     result.mean_responses.update(_mean_responses(responses["fmri"]))
     _write_table(folder / TABLE, result.mean_responses)
     words = _draw(folder / FIGURE, images, responses)
-    return DemoResult(**{**vars(result), "text_alternative": words})
+    trained = train_demo(
+        folder / TRAINED, folder / ACCURACY, backbone=backbone, calibration=calibration, stimuli=stimuli,
+        progress=progress, say=say,
+    )  # fmt: skip
+    return DemoResult(**{**vars(result), "text_alternative": words, "trained": trained})
 
 
 def next_steps(result: DemoResult) -> list[str]:
     """Lines that say where everything is and what to type next."""
     shown = result.folder
     return [
-        f"figure             {result.figure}",
+        f"figures            {result.figure}, {shown / ACCURACY}",
         f"responses          {', '.join(str(path) for path in result.outputs.values())}",
-        f"table              {shown / TABLE}",
-        f"models             {result.store}",
+        f"tables             {shown / TABLE}, {shown / TRAINED / 'scores.csv'}",
+        f"models             {result.store}; trained: {shown / TRAINED}",
+        f"report             {shown / TRAINED / 'report.html'}",
         f"photographs        {result.photographs} (their licences: {LICENCES})",
         "",
         "The subject is simulated: its areas, tuning and noise are made up, and no number here was measured.",
         "",
         "Next, with your own pictures:",
         f"  braincodec encode my-pictures/ --store {result.store} --model {_models(result)} -o mine.zarr",
+        "train and judge again, another way:",
+        f"  braincodec train --config {shown / TRAINED / 'train.yaml'} --set model.readout=best_layer -o mine",
+        f"  braincodec evaluate {shown / TRAINED}",
         "with published models (a folder of NED, NEST or BERG as you downloaded it):",
         "  braincodec models --store neural_encoding_dataset",
         "  braincodec encode my-pictures/ --store neural_encoding_dataset --model fmri-nsd-fwrf --subject 1 --roi V1 "

@@ -12,6 +12,7 @@ from braincodec.errors import MissingExtraError
 from braincodec.responses import open_responses
 
 NAMES = ["astronaut", "china"]
+SMALL = {"backbone": "gabor:bank", "calibration": 16, "stimuli": 60}
 
 for package in ("skimage", "sklearn", "nibabel", "nilearn", "matplotlib", "mne"):
     pytest.importorskip(package)
@@ -21,7 +22,7 @@ for package in ("skimage", "sklearn", "nibabel", "nilearn", "matplotlib", "mne")
 def demo(tmp_path_factory):
     lines: list[str] = []
     folder = tmp_path_factory.mktemp("demo") / "output"
-    return run_demo(folder, names=NAMES, backbone="gabor:bank", calibration=16, say=lines.append), lines
+    return run_demo(folder, names=NAMES, **SMALL, say=lines.append), lines
 
 
 def test_everything_is_where_it_says(demo):
@@ -70,8 +71,9 @@ def test_next_steps_name_what_exists_and_say_simulated(demo):
 def test_second_demo_uses_the_same_subjects(demo):
     result, _ = demo
     lines: list[str] = []
-    again = run_demo(result.folder, names=NAMES[:1], backbone="gabor:bank", say=lines.append)
-    assert any("earlier demo" in line for line in lines)
+    again = run_demo(result.folder, names=NAMES[:1], **SMALL, say=lines.append)
+    assert sum("earlier demo" in line for line in lines) == 2
+    assert again.trained.rows() == result.trained.rows()
     assert again.mean_responses["astronaut"] == pytest.approx(result.mean_responses["astronaut"], rel=1e-4)
     assert open_responses(again.outputs["fmri"]).sizes["stimulus"] == 1
 
@@ -84,6 +86,26 @@ def test_missing_extra_is_said_before_anything_is_written(tmp_path, monkeypatch)
     with pytest.raises(MissingExtraError, match=r"pip install 'braincodec\[demo\]'"):
         run_demo(tmp_path / "output")
     assert not (tmp_path / "output").exists()
+
+
+def test_a_model_is_trained_and_its_accuracy_shown_beside_the_ceiling(demo):
+    from PIL import Image
+
+    import braincodec as bc
+
+    result, lines = demo
+    trained = result.trained
+    areas = {row[0]: row for row in trained.rows()}
+    assert set(areas) == {"all", "V1", "V2", "V3", "hV4", "EBA", "FFA", "PPA", "VWFA"}
+    assert 0.1 < float(areas["all"][1]) < float(areas["all"][3]) <= 1
+    with Image.open(trained.figure) as picture:
+        words = picture.text["Description"]
+    assert words == trained.text_alternative
+    assert words.startswith("Simulated subject: nothing was measured") and "V1" in words
+    assert (trained.folder / "scores.csv").is_file() and (trained.folder / "report.html").is_file()
+    assert bc.Encoder.load(trained.folder).description.simulated
+    assert any("training linear" in line for line in lines)
+    assert str(trained.figure) in "\n".join(next_steps(result))
 
 
 @pytest.mark.slow

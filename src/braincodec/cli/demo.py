@@ -17,8 +17,9 @@ def demo(
     ),
     progress: ShowProgress = None,
 ) -> None:
-    """Photographs to brain maps, with nothing but this package. The subject is simulated."""
+    """Photographs to brain maps, and a model trained and judged, with nothing but this package. All simulated."""
     from braincodec.demo import next_steps, run_demo
+    from braincodec.demo_training import HONEST
 
     result = run_demo(output, progress=progress, say=note)
     rois = list(next(iter(result.mean_responses.values())))
@@ -27,5 +28,11 @@ def demo(
     say_table(["photograph", *(f"{roi}>" for roi in rois)], rows, title=title)
     rates = ", ".join(f"{modality} {rate:.1f}" for modality, rate in result.images_per_second.items())
     say(f"images per second: {rates}\n")
+    if result.trained is not None:
+        columns = ["area", "correlation>", "95 % interval>", "ceiling>", "of the explainable variance>"]
+        stimuli = int(result.trained.scores.table["n_stimuli"].max())
+        title = f"a model trained on the simulated subject: accuracy on {stimuli} test stimuli, median over units"
+        say_table(columns, result.trained.rows(), title=title)
+        say(f"{HONEST}.\n")
     for line in next_steps(result):
         say(line)
