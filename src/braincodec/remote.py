@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ class RemoteFolder(Folder):
         self._files, self._root = file_system(self.address, self.options)
         self.cache, self._notes = cache_places(self.address, options, cache)
         self._listed: dict[str, list[dict[str, Any]]] = {}
+        # told how many bytes have come whenever some have
+        self.on_bytes: Callable[[int], None] = lambda count: None
         # fsspec keeps one file system for all folders with the same options, with listings that may be old
         self._files.invalidate_cache()
 
@@ -137,6 +139,15 @@ class RemoteFolder(Folder):
                         entry |= {"size": self._files.info(entry["name"]).get("size")}
                 yield FoundFile(own, entry.get("size"))
 
+    def has_checksum_of(self, name: str, path: Path) -> bool:
+        """Whether the address states a checksum of the file, and it is that of `path`; nothing is fetched."""
+        entry = self._entry(name) or {}
+        large, tag = (entry.get("lfs") or {}).get("sha256"), str(entry.get("ETag", "")).strip('"')
+        with path.open("rb") as file:
+            if large is not None:
+                return bool(hashlib.file_digest(file, "sha256").hexdigest() == large)
+            return len(tag) == 32 and hashlib.file_digest(file, _md5).hexdigest() == tag
+
     def forget(self, name: str) -> None:
         """Drop a file from the cache, and what is known of its folder: it is asked for again."""
         remove(self.cache / name)
@@ -145,7 +156,7 @@ class RemoteFolder(Folder):
 
     def _fetch(self, name: str, entry: dict[str, Any], target: Path) -> str:
         """Copy a file here, whole and checked or not at all; returns its SHA-256."""
-        digest, md5, count = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+        digest, md5, count = hashlib.sha256(), _md5(), 0
         stamp = json.dumps([entry.get("size"), _version(entry)]) if _version(entry) else None
         with resumable_part(target, self._notes / f"{name}.part", stamp) as part:
             with part.open("a+b") as copy:
@@ -158,6 +169,7 @@ class RemoteFolder(Folder):
                     digest.update(block)
                     md5.update(block)
                     count += copy.write(block)
+                    self.on_bytes(len(block))
             if entry.get("size") not in (None, count):
                 raise DamagedFileError(
                     f"fetching {self.join(name)} gave {count:,} of {entry['size']:,} bytes; nothing was kept, try again"
@@ -235,6 +247,10 @@ def unreachable(verb: str, address: str, error: Exception) -> UnreachableError:
         return UnreachableError(f"no permission to {verb} {address}: {error}{hint}")
     reason = str(error) or type(error).__name__
     return UnreachableError(f"cannot {verb} {address}: {reason}{hint if 'redential' in reason else ''}")
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)
 
 
 def own_name(entry: dict[str, Any]) -> str:

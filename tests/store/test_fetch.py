@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import threading
@@ -221,3 +222,29 @@ def test_small_disk_is_refused_before_anything_comes(root, small_disk):
     with pytest.raises(OutputError, match="GB are to come and"):
         fetch(root, small_disk / "here", progress=False)
     assert not (small_disk / "here").exists()
+
+
+def test_what_is_here_is_not_fetched_again_when_the_cache_is_gone(bucket, tmp_path):
+    options = {"anon": True, "client_kwargs": {"endpoint_url": bucket.url}}
+    fetch(f"s3://{BUCKET}", tmp_path / "here", progress=False, cache=tmp_path / "cache", **options)
+    bucket.fetched.clear()
+    done = fetch(f"s3://{BUCKET}", tmp_path / "here", progress=False, cache=tmp_path / "other-cache", **options)
+    assert done.missing == () and bucket.fetched == []
+
+
+def test_progress_counts_every_byte_once(root, tmp_path, monkeypatch):
+    told = []
+
+    @contextlib.contextmanager
+    def bar(description, total, **_):
+        told.append(-total)
+        yield told.append
+
+    monkeypatch.setattr("braincodec.transfer.plan.progress_bar", bar)
+    monkeypatch.setattr("braincodec.transfer.plan.KILOBYTE", 1)
+    in_memory(root)
+    fetch("memory://source", tmp_path / "here", cache=tmp_path / "cache", progress=False)
+    assert told[0] < 0 and sum(told) == 0
+    told.clear()
+    fetch("memory://source", tmp_path / "again", cache=tmp_path / "cache", progress=False)  # from the cache
+    assert told[0] < 0 and sum(told) == 0

@@ -21,9 +21,11 @@ def open_store(address: str | Path, **options: Any) -> Store:
     Parameters
     ----------
     address : str or Path
-        A path, or an fsspec address such as ``"s3://brain-encoding-response-generator"``.
+        A path, or an fsspec address such as ``"s3://brain-encoding-response-generator"`` or
+        ``"hf://user/name"``.
     **options
-        For addresses only, handed to fsspec (``anon=True``); ``cache=`` names the folder for fetched files.
+        For addresses only, handed to fsspec (``anon=True``); ``cache=`` names the folder for fetched files, and
+        ``offline=True`` takes only what is in it.
 
     Returns
     -------

@@ -113,11 +113,7 @@ class Bundle:
             target = output / file.name
             if not os.path.lexists(target):
                 return []
-            if (
-                target.is_file()
-                and target.stat().st_size == file.size
-                and filecmp.cmp(self.folder.local(file.name), target, shallow=False)
-            ):
+            if self._is_same(file, target):
                 return [file]
             refuse_existing(target, overwrite=overwrite)
             return []
@@ -128,6 +124,13 @@ class Bundle:
         if present:
             refuse_existing(target / present[0], overwrite=overwrite)
         return []
+
+    def _is_same(self, file: FoundFile, target: Path) -> bool:
+        """Compared by the checksum that the address states, else byte by byte."""
+        if not target.is_file() or target.stat().st_size != file.size:
+            return False
+        stated = isinstance(self.folder, RemoteFolder) and self.folder.has_checksum_of(file.name, target)
+        return stated or filecmp.cmp(self.folder.local(file.name), target, shallow=False)
 
     def copy(self, output: Path, overwrite: bool, advance: Callable[[int], None]) -> None:
         """Bring the files here, whole or not at all."""
@@ -156,6 +159,15 @@ class Bundle:
             remove(staged)
 
     def _bring(self, file: FoundFile, target: Path, advance: Callable[[int], None]) -> None:
+        told = 0
+
+        def tell(count: int) -> None:
+            nonlocal told
+            told += count
+            advance(count)
+
+        if isinstance(self.folder, RemoteFolder):
+            self.folder.on_bytes = tell
         source = self.folder.local(file.name)
         expected = (self.sums or {}).get(posixpath.basename(file.name))
         if expected is not None and sha256_of(source) != expected:
@@ -166,7 +178,7 @@ class Bundle:
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         _link_or_copy(source, target, link=isinstance(self.folder, RemoteFolder))
-        advance(source.stat().st_size)
+        advance(max(0, source.stat().st_size - told))  # of what was in the cache
 
 
 def _bundles(folder: Folder, found: list[FoundFile]) -> list[Bundle]:
