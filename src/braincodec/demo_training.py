@@ -126,6 +126,5 @@ def accuracy_figure(scores: Scores) -> tuple[Any, str]:
         engine.set(rect=(0, share, 1, 1 - share))  # type: ignore[call-arg]
     with style.styled():
         figure.text(0.012, 0.3 * share, f"{HONEST}.", color=style.MUTED, fontsize=style.TINY)
-    words = f"{HONEST}. {text_alternative(figure)}"
-    describe(figure, words)
-    return figure, words
+    describe(figure, f"{HONEST}.")
+    return figure, text_alternative(figure)

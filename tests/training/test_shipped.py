@@ -88,6 +88,7 @@ def test_published_eeg_has_63_channels_from_raw_files():
 def test_ours_take_nothing_from_test_trials():
     for name in ("god", "bold5000"):
         assert config(name).dataset.options["preprocessing"] == "training"
+    assert config("nsd_receptive_fields").dataset.options["standardise"] == "training"
 
 
 def test_names_that_are_none_are_answered_with_those_that_are():
