@@ -15,7 +15,7 @@ from braincodec.responses import build_responses
 from braincodec.stimuli import StimulusSet
 
 CHANNELS, ANGLE = 10, 8.0
-LAYERS = ("scales.1", "scales.2")
+LAYERS = ("scales.2", "scales.3")
 
 
 def smooth_noise(count: int, seed: int, side: int = 48) -> np.ndarray:

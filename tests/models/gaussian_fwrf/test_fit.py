@@ -16,7 +16,7 @@ from braincodec.features import FeatureExtractor, get_backbone
 from braincodec.models.gaussian_fwrf import GaussianFwRF, checkpoint, fit, gaussian_windows, maps, search
 from braincodec.readouts import ReadoutWarning, ridge_cv
 
-LAYERS = ["scales.1", "scales.2"]
+LAYERS = ["scales.2", "scales.3"]
 FEW = {"sizes": 3, "smallest_size": 0.4, "largest_size": 1.6, "most_centres": 5, "alphas": (1e-3, 1e-1)}
 
 

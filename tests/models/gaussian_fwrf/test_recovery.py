@@ -25,10 +25,16 @@ def recovery(found: np.ndarray, true: np.ndarray) -> tuple[float, float, float]:
 
 
 def test_fields_of_a_small_subject_come_back(make_recording, true_fields):
-    recording, true = make_recording(units=24, train=240, test=10, ncsnr=1.0), true_fields(24)
-    model = GaussianFwRF("gabor:bank", ["scales.1", "scales.2"], layer_choice="best", sizes=4, alphas=(1e-3, 1e-1)).fit(
-        recording
-    )
+    recording, true = make_recording(units=20, train=200, test=10, ncsnr=1.0), true_fields(20)
+    model = GaussianFwRF(
+        "gabor:bank",
+        ["scales.2", "scales.3"],
+        layer_choice="best",
+        sizes=5,
+        smallest_size=0.3,
+        most_centres=7,
+        alphas=(1e-3, 1e-1),
+    ).fit(recording)
     x, y, size = recovery(fields_of(model.units), true)
     assert min(x, y) > 0.95
     assert size < 0.15

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 # of one round: steps of the window, each at most so long in standard deviations (of the logarithm for the size)
 STEPS, LONGEST_STEP, DAMPING = 6, 0.5, 1e-3
 # weighted maps that wait, one for each unit of a batch
-WEIGHTED_BYTES = 2**30
+WEIGHTED_BYTES = 2**31
 SHARE_WEIGHTED = 0.15
 MOST_UNITS = 64
 # share of the variance; what is predicted less well has no field to speak of
 LEAST_EXPLAINED = 0.001
+# in standard deviations; a shorter move is not worth fitting again
+LEAST_MOVE = 0.03
 
 
 def refine_all(
@@ -88,10 +90,15 @@ def refine(
     weights, losses = fold_weights(search, responses, fields, alphas, space, workers)
     for _ in range(rounds):
         moved = _follow(_WeightedMaps(search, space, weights), responses, limits, fields)
-        weights_there, losses_there = fold_weights(search, responses, moved, alphas, space, workers)
-        better = losses_there < losses
-        fields[better], losses[better] = moved[better], losses_there[better]
-        weights[:, better] = weights_there[:, better]
+        far = np.flatnonzero((np.abs(moved - fields) > LEAST_MOVE * fields[:, 2:]).any(axis=1))
+        if not len(far):
+            break
+        rows = torch.as_tensor(far, device=responses.device)
+        weights_there, losses_there = fold_weights(search, responses[:, rows], moved[far], alphas[far], space, workers)
+        better = losses_there < losses[far]
+        fields[far[better]], losses[far[better]] = moved[far[better]], losses_there[better]
+        kept = torch.as_tensor(better, device=responses.device)
+        weights[:, rows[kept]] = weights_there[:, kept]
     choice.fields[units], choice.loss[units] = fields, losses
 
 
@@ -139,7 +146,7 @@ def fold_weights(
         rows = torch.as_tensor(units, device=search.device)
         scaled = scale_features(search.features(pooled, number, space), standardise=search.standardise)
         strengths = torch.as_tensor(alphas[units] * search.maps.stimuli, device=search.device)
-        found = FieldRidge(scaled.values).held_out(responses[:, rows].double(), strengths, search.folds)
+        found = FieldRidge(scaled.values, exact=False).held_out(responses[:, rows].double(), strengths, search.folds)
         weights[:, rows] = (found.weights * scaled.scale[:, None]).transpose(1, 2).float()
         losses[units] = found.loss.cpu().numpy()
 

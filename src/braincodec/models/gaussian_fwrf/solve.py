@@ -58,12 +58,12 @@ def scale_features(pooled: torch.Tensor, *, standardise: bool) -> ScaledFeatures
     """
     values = pooled.double()
     mean = values.mean(0)
-    values = values - mean
-    variance = values.square().mean(0)
+    values = values - mean if values is pooled else values.sub_(mean)
+    variance = torch.einsum("sc,sc->c", values, values) / len(values)
     vary = variance.sqrt() > ROUNDING * mean.abs()
     each = variance if standardise else variance[vary].mean().expand_as(variance)
     scale = torch.where(vary, each.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)
-    return ScaledFeatures((values * scale).float(), mean, scale)
+    return ScaledFeatures(values.mul_(scale).float(), mean, scale)
 
 
 class Weights(NamedTuple):
@@ -85,8 +85,10 @@ class FieldRidge:
 
     Parameters
     ----------
-    values : Tensor, shape (stimuli, channels)
+    values : Tensor of float32, shape (stimuli, channels)
         Centred.
+    exact : bool
+        Products of channels in float64. In float32, they rank fields just as well in a fraction of the time.
 
     Notes
     -----
@@ -95,11 +97,11 @@ class FieldRidge:
     dual coefficients of the others ``a[t] - M[t, v] e``. M is the inverse of kernel + strength, without the intercept.
     """
 
-    def __init__(self, values: torch.Tensor) -> None:
-        self._values = values.double()
+    def __init__(self, values: torch.Tensor, *, exact: bool = True) -> None:
         self.dual = values.shape[1] > values.shape[0]
+        self._values = values.double() if exact or self.dual else values
         # of all stimuli: those of a fold follow from it
-        self._products = self._values @ self._values.T if self.dual else self._values.T @ self._values
+        self._products = (self._values @ self._values.T if self.dual else self._values.T @ self._values).double()
 
     def fit(self, responses: torch.Tensor, strengths: torch.Tensor) -> Weights:
         """Fit to all stimuli.
@@ -110,19 +112,23 @@ class FieldRidge:
         strengths : Tensor of float64, shape (units,)
         """
         mean = responses.mean(0)
+        values = self._values.double()
         if self.dual:
-            weights = self._values.T @ _solve(self._products, responses - mean, strengths)
+            weights = values.T @ _solve(self._products, responses - mean, strengths)
         else:
-            weights = _solve(self._products, self._values.T @ (responses - mean), strengths)
+            weights = _solve(self._products, values.T @ (responses - mean), strengths)
         return Weights(weights, mean)
 
     def held_out(self, responses: torch.Tensor, strengths: torch.Tensor, folds: Sequence[Fold]) -> HeldOut:
         """Fit to the training stimuli of each fold, and judge by the others; the two sides are all stimuli."""
         shape = (len(folds), self._values.shape[1], responses.shape[1])
-        found = HeldOut(self._values.new_empty(shape), torch.zeros_like(strengths))
+        found = HeldOut(self._products.new_empty(shape), torch.zeros_like(strengths))
+        responses = responses - responses.mean(0)
         if not self.dual:
+            moments = (self._values.T @ responses.to(self._values.dtype)).double()
             for number, fold in enumerate(folds):
-                self._without(number, fold, responses, strengths, found)
+                errors = self._without(number, fold, responses, moments, strengths, found.weights)
+                found.loss.add_(errors.square().mean(0) / len(folds))
             return found
         for strength in strengths.unique():
             units = (strengths == strength).nonzero()[:, 0]
@@ -132,16 +138,25 @@ class FieldRidge:
         return found
 
     def _without(
-        self, number: int, fold: Fold, responses: torch.Tensor, strengths: torch.Tensor, found: HeldOut
-    ) -> None:
-        train, validation = (torch.as_tensor(side, device=responses.device) for side in (fold.train, fold.validation))
-        values, held_out = self._values[train], self._values[validation]
-        mean, middle = values.mean(0), responses[train].mean(0)
-        matrix = self._products - held_out.T @ held_out - len(train) * torch.outer(mean, mean)
-        weights = _solve(matrix, values.T @ (responses[train] - middle), strengths)
-        errors = responses[validation] - middle - (held_out - mean) @ weights
-        found.weights[number] = weights
-        found.loss.add_(errors.square().mean(0) / (len(found.weights)))
+        self,
+        number: int,
+        fold: Fold,
+        responses: torch.Tensor,
+        moments: torch.Tensor,
+        strengths: torch.Tensor,
+        weights: torch.Tensor,
+    ) -> torch.Tensor:
+        """Errors on the held-out stimuli of a fold; its weights are put in their place."""
+        rows = torch.as_tensor(fold.validation, device=responses.device)
+        outside, measured = self._values[rows], responses[rows]
+        # sums over all stimuli are 0, so those over the others follow
+        mean, middle = (-part.double().sum(0) / len(fold.train) for part in (outside, measured))
+        matrix = self._products - (outside.T @ outside).double() - len(fold.train) * torch.outer(mean, mean)
+        inside = (
+            moments - (outside.T @ measured.to(outside.dtype)).double() - len(fold.train) * torch.outer(mean, middle)
+        )
+        weights[number] = _solve(matrix, inside, strengths)
+        return measured - middle - (outside.double() - mean) @ weights[number]
 
     def _deleted(
         self, responses: torch.Tensor, strength: float, folds: Sequence[Fold]
