@@ -29,7 +29,7 @@ def test_slopes_of_a_window_are_its_differences(x, y, size):
         torch.testing.assert_close(found[1 + number], (higher - lower) / (2 * step), atol=1e-7, rtol=1e-4)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(size=st.floats(0.1, 4), extent=st.floats(0.5, 10), spacing=st.floats(0.3, 3), most=st.integers(2, 12))
 def test_centres_fill_the_extent_no_further_apart_than_asked_where_there_may_be_enough(size, extent, spacing, most):
     centres = FieldGrid((size,), extent, spacing, most).centres(size)
@@ -62,7 +62,7 @@ def problem(stimuli: int, channels: int, seed: int) -> tuple[torch.Tensor, torch
     return torch.as_tensor(features), torch.as_tensor(responses)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=8)
 @given(shape=st.sampled_from([(40, 5), (30, 50), (20, 20)]), seed=st.integers(0, 99), exact=st.booleans())
 def test_weights_of_all_stimuli_and_of_each_fold_are_ridge_regression(shape, seed, exact):
     features, responses = problem(*shape, seed)
