@@ -298,3 +298,53 @@ def test_linear_models_train_to_the_ceiling_of_a_simulated_cortex(tmp_path):
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     stored = xr.open_dataset(result.models[0].path / "units.nc", engine="h5netcdf")
     assert "accuracy_correlation" in stored
+
+
+def own_recordings(folder: Path) -> Path:
+    """A folder as anybody may have it, with one dead unit."""
+    from PIL import Image
+
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (40, 4, 4, 3), np.uint8).repeat(12, 1).repeat(12, 2)
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / "images" / f"{number:03d}.png")
+    responses = rng.standard_normal((40, 5))
+    responses[:, 3] = np.nan
+    np.save(folder / "responses.npy", responses)
+    return folder
+
+
+def test_ones_own_recordings_train_and_a_dead_unit_stays_nan_and_is_reported(tmp_path, recwarn):
+    result = train(
+        {
+            "dataset": {"name": "own", "root": own_recordings(tmp_path / "mine")},
+            "model": {"kind": "linear", "backbone": "gabor:bank", "layers": "scales.*", "image_size": 64, "folds": 2},
+            "evaluation": {"draws": 20, "permutations": 0, "metrics": "correlation", "report": False},
+            "output": tmp_path / "out",
+        }
+    )
+    assert np.isnan(result.encoder.encode(tmp_path / "mine" / "images", progress=False).values[:, 3]).all()
+    assert np.flatnonzero(np.isnan(result.encoder.units["accuracy_correlation"])).tolist() == [3]
+    assert any("1 of 5 units are NaN for every stimulus" in warning for warning in result.warnings)
+    assert result.warnings == bc.Encoder.load(tmp_path / "out").description.training["warnings"]
+    assert not [one for one in recwarn if one.category.__module__.startswith("braincodec.readouts")]
+
+
+def test_eeg_trains_repetition_by_repetition(tmp_path):
+    options = {"modality": "eeg", "n": 40, "repetitions": 3, "backbone": "gabor:bank", "calibration": 16}
+    model = {"kind": "linear", "backbone": "gabor:bank", "layers": "scales.*", "pooling": "spatial_mean"}
+    result = train(
+        {
+            "dataset": {"name": "simulated", "options": options},
+            "model": {**model, "readout": "least_squares", "components": 5, "repetitions": "separate"},
+            "evaluation": {"draws": 5, "permutations": 0, "metrics": "correlation", "report": False},
+            "output": tmp_path / "out",
+        }
+    )
+    encoder = bc.Encoder.load(tmp_path / "out")
+    assert encoder.response_dims == ("repetition", "channel", "time")
+    assert encoder.units["accuracy_correlation"].dims == ("channel", "time")
+    assert {"noise_ceiling_lower", "noise_ceiling_upper"} <= set(encoder.units)
+    with pytest.raises(InputValueError, match="has no regions"):
+        train(result.config, roi="V1", output=None)

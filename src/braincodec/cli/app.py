@@ -35,7 +35,12 @@ MISTAKE, INTERRUPTED = 1, 130
 # the commands that keep what an interrupted run has done
 RESUMED = {"convert", "encode", "fetch", "push", "train"}
 # what messages written for Python call these options
-OPTION_OF_ARGUMENT = {"value_range=": "--value-range 0,1", "dataset=": "--dataset NAME", "layout=": "--layout"}
+OPTION_OF_ARGUMENT = {
+    "value_range=": "--value-range 0,1",
+    "dataset=": "--dataset NAME",
+    "layout=": "--layout",
+    "root=": "--root DIR",
+}
 
 app = typer.Typer(
     name="braincodec",

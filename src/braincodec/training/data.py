@@ -156,11 +156,11 @@ def pieces_of(config: TrainConfig, recording: Recording, of_others: frozenset[st
     if config.regions is None and not config.one_model_a_roi:
         return [Piece(recording.subject)]
     known = regions_with_units(recording)
+    if not known:
+        raise InputValueError(f"{recording.dataset} subject {recording.subject} has no regions; leave roi out")
     for name in config.regions or ():
         if name not in known and name not in of_others:
             raise UnknownNameError("roi", name, known, where=f"of {recording.dataset} subject {recording.subject}")
-    if not known:
-        raise InputValueError(f"{recording.dataset} subject {recording.subject} has no regions; leave roi out")
     names = tuple(dict.fromkeys(config.regions or known))
     if not config.one_model_a_roi:
         return [_named(Piece(recording.subject, names))]

@@ -31,11 +31,14 @@ class TrainedModel:
         Its artefact; None where nothing was written.
     scores : Scores or None
         None where there was nothing to judge it on.
+    warnings : list of str
+        What was found while it was fitted and judged: units that stay NaN, a ceiling that is exceeded, ...
     """
 
     piece: Piece
     path: Path | None = None
     scores: Scores | None = None
+    warnings: list[str] = field(default_factory=list)
     _encoder: Encoder | None = field(default=None, repr=False)
 
     @property
@@ -87,9 +90,8 @@ class TrainResult:
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader of the scores must know."""
-        found = [note for model in self.models if model.scores for note in model.scores.about.get("warnings", ())]
-        return list(dict.fromkeys(found))
+        """What a reader of the scores must know; each once."""
+        return list(dict.fromkeys(note for model in self.models for note in model.warnings))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -106,7 +108,9 @@ class TrainResult:
     def __repr__(self) -> str:
         inside = "\n".join(f"  {model!r}" for model in self.models[:10])
         more = f"\n  and {len(self.models) - 10} more" if len(self.models) > 10 else ""
-        return f"<TrainResult: {len(self.models)} of the kind {self.config.kind!r}, in {self.path}>\n{inside}{more}"
+        where = "not saved" if self.path is None else f"in {self.path}"
+        notes = "".join(f"\n  warning: {note}" for note in self.warnings)
+        return f"<TrainResult: {len(self.models)} of the kind {self.config.kind!r}, {where}>\n{inside}{more}{notes}"
 
 
 def scores_table(models: Iterable[TrainedModel]) -> pd.DataFrame:

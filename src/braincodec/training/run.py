@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from braincodec.artefact import CONFIG, read_config
 from braincodec.atomic import atomic_path, refuse_existing, write_error
 from braincodec.errors import BraincodecError, InputTypeError, InputValueError, MissingExtraError, OutputError
 from braincodec.evaluation.scores import Scores
@@ -201,41 +203,55 @@ def _train_in_memory(
     with tempfile.TemporaryDirectory(prefix="braincodec-") as temporary:
         workspace = Path(config.workspace).expanduser() if config.workspace else Path(temporary)
         for recording, piece in pieces:
-            encoder, scores = _train_one(config, recording, piece, workspace, progress, say)
-            models.append(TrainedModel(piece, None, scores, encoder))
+            models.append(_train_one(config, recording, piece, workspace, progress, say))
     return TrainResult(config, models)
 
 
 def _train_one(
     config: TrainConfig, recording: Recording, piece: Piece, workspace: Path, progress: bool | None, say: Say
-) -> tuple[Encoder, Scores | None]:
+) -> TrainedModel:
     count = len(recording.split.ids("train"))
     units = " x ".join(
         f"{size:,}" for dim, size in recording.responses.sizes.items() if dim in ("unit", "channel", "time")
     )
     say(f"{recording.dataset}, {piece}: {count:,} training stimuli, {units} units; training {config.kind}")
     started = time.monotonic()
-    encoder: Encoder = config.untrained().fit(
-        recording, workspace=workspace, device=config.device, batch_size=config.batch_size, progress=progress
-    )
+    with _own_warnings() as notes:
+        encoder: Encoder = config.untrained().fit(
+            recording, workspace=workspace, device=config.device, batch_size=config.batch_size, progress=progress
+        )
     say(f"trained in {time.monotonic() - started:,.0f} s")
     part = judged_part(config, recording.split)
     scores = None if part is None else score_model(encoder, recording, piece, part, config)
     if scores is not None:
         say(score_line(scores))
-    return with_scores(encoder, scores, piece, config), scores
+        notes += scores.about["warnings"]
+    return TrainedModel(piece, None, scores, notes, with_scores(encoder, scores, piece, config, notes))
+
+
+@contextlib.contextmanager
+def _own_warnings() -> Iterator[list[str]]:
+    """Collect what this package warns about: it belongs to the result; other warnings pass."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        yield notes
+    for one in caught:
+        if one.category.__module__.partition(".")[0] == __package__.partition(".")[0]:
+            notes.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _train_and_keep(
     config: TrainConfig, recording: Recording, piece: Piece, folder: ResultFolder, progress: bool | None, say: Say
 ) -> TrainedModel:
-    encoder, scores = _train_one(config, recording, piece, folder.workspace, progress, say)
-    if scores is not None:
-        scores.save(folder.scores(piece), overwrite=True)
-    _draw_curve(folder.curve(piece), encoder)
+    model = _train_one(config, recording, piece, folder.workspace, progress, say)
+    if model.scores is not None:
+        model.scores.save(folder.scores(piece), overwrite=True)
+    _draw_curve(folder.curve(piece), model.encoder)
     # last: a piece is finished when its artefact is there
-    path = encoder.save(folder.path / encoder.description.model / piece.place, overwrite=True)
-    return TrainedModel(piece, path, scores, encoder)
+    model.path = model.encoder.save(folder.path / model.encoder.description.model / piece.place, overwrite=True)
+    return model
 
 
 def _finished(folder: ResultFolder, piece: Piece) -> TrainedModel | None:
@@ -243,7 +259,7 @@ def _finished(folder: ResultFolder, piece: Piece) -> TrainedModel | None:
     if path is None:
         return None
     scores = Scores.load(folder.scores(piece)) if folder.scores(piece).is_dir() else None
-    return TrainedModel(piece, path, scores)
+    return TrainedModel(piece, path, scores, read_config(path / CONFIG).description.training.get("warnings", []))
 
 
 def _draw_curve(path: Path, encoder: Encoder) -> None:

@@ -94,19 +94,23 @@ def ceiling_warnings(scores: Scores) -> list[str]:
     ]
 
 
-def with_scores(encoder: AnyEncoder, scores: Scores | None, piece: Piece, config: TrainConfig) -> AnyEncoder:
+def with_scores(
+    encoder: AnyEncoder, scores: Scores | None, piece: Piece, config: TrainConfig, warnings: list[str]
+) -> AnyEncoder:
     """The model, described by the settings that made it, with its scores beside its units.
 
     Notes
     -----
     ``encoder.units`` gets those of `UNIT_SCORES` that are known; ``description.accuracy`` their median;
-    ``description.training`` the table of scores, the data set with its options, and the regions.
+    ``description.training`` the table of scores, the data set with its options, the regions, and the warnings.
     """
     about = encoder.description
     training: dict[str, Any] = {
         **about.training,
         "dataset": {"name": config.dataset.name, "options": config.dataset.options},
     }
+    if warnings:
+        training["warnings"] = warnings
     if piece.rois is not None:
         training["rois"] = list(piece.rois)
     changes: dict[str, Any] = {"roi": piece.roi, "seed": config.seed if about.seed is None else about.seed}
@@ -120,8 +124,6 @@ def with_scores(encoder: AnyEncoder, scores: Scores | None, piece: Piece, config
         changes["accuracy"] = _median_accuracy(units)
         training["scores"] = records(scores.table)
         training["scored_on"] = scores.about["split"]["part"]
-        if scores.about.get("warnings"):
-            training["warnings"] = list(scores.about["warnings"])
     encoder.description = about.model_copy(update={**changes, "training": training})
     return encoder
 
