@@ -100,7 +100,7 @@ def test_recording_under_another_split_keeps_everything_else(parts):
     assert other.responses is recording.responses
     assert other.stimuli is recording.stimuli
     assert recording.split == parts["split"]
-    with pytest.raises(InputValueError, match="1 test stimuli of the split have no response, the first is 'q'"):
+    with pytest.raises(InputValueError, match="have no response, the first is 'q'; ids of stimuli are such as 'a'"):
         recording.with_split(Split(test=["q"]))
     with pytest.raises(InputTypeError, match="must be a Split, not dict"):
         recording.with_split({"test": ["a"]})

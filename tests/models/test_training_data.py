@@ -60,6 +60,17 @@ def test_wrong_data_is_refused_before_anything_is_read():
         training_data([recording(np.zeros((6, 3)))] * 2)
 
 
+def test_stimuli_that_one_subject_is_tested_on_train_no_other():
+    values = np.zeros((6, 3))
+    one = recording(values, Split(train=IDS[:3], test=IDS[3:]))
+    two = recording(values, Split(train=IDS[2:4], validation=IDS[:1]), name="2")
+    with pytest.raises(InputValueError, match="1 test stimuli of example, subject 1, train subject 2, the first"):
+        training_data([one, two])
+    with pytest.raises(InputValueError, match="1 validation stimuli of example, subject 2, train subject 1"):
+        training_data([two, recording(values, Split(train=IDS[:3]))])
+    assert len(training_data([one, recording(values, Split(train=IDS[:2]), name="2")])) == 2
+
+
 def test_model_that_came_trained_is_not_trained_again():
     with pytest.raises(InputValueError, match="came trained; make a new one"):
         linear().fit(recording(np.zeros((6, 3))))

@@ -13,7 +13,7 @@ import xarray as xr
 
 from braincodec.datasets.catalogue import count_problems, describe_dataset, verify_dataset
 from braincodec.datasets.download import Download
-from braincodec.datasets.split import Split
+from braincodec.datasets.split import BY_TRAINING, Split
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.registry import Registry
 from braincodec.responses.checks import check_units, refuse_duplicates
@@ -161,7 +161,7 @@ class Recording:
         InputTypeError
             When `split` is no `Split`.
         InputValueError
-            When an id of it has no response.
+            When an id of it has no response, or it holds out stimuli by which the responses were standardised.
 
         Examples
         --------
@@ -176,6 +176,8 @@ class Recording:
         """
         if not isinstance(split, Split):
             raise InputTypeError(f"split must be a Split, not {type(split).__name__}")
+        if self.units.attrs.get("standardised_by") == BY_TRAINING:
+            self.split.refuse_held_out_by(split, f"{self.dataset}, subject {self.subject}")
         return replace(self, split=split)
 
 

@@ -13,6 +13,8 @@ from braincodec.responses.checks import refuse_duplicates
 
 # parts of a split may add up to one only as nearly as floats do
 FRACTION_TOLERANCE = 1e-9
+# what the attribute `standardised_by` of units says of responses that depend on the split
+BY_TRAINING = "training trials"
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,25 @@ class Split:
 
     def check_against(self, stimulus_ids: Iterable[object]) -> None:
         """Raise when an id of the split is none of `stimulus_ids`."""
-        known = {str(item) for item in stimulus_ids}
+        known = {str(item): None for item in stimulus_ids}
         for part in self.PARTS:
             missing = [item for item in self.ids(part) if item not in known]
             if missing:
                 raise InputValueError(
                     f"{len(missing)} {part} stimuli of the split have no response, the first is {missing[0]!r}"
+                    + (f"; ids of stimuli are such as {next(iter(known))!r}" if known else "")
+                )
+
+    def refuse_held_out_by(self, other: Split, where: str) -> None:
+        """Raise when a split holds out training stimuli of this one, by whose responses all were standardised."""
+        train = set(self.train)
+        for part in ("validation", "test"):
+            seen = [item for item in other.ids(part) if item in train]
+            if seen:
+                raise InputValueError(
+                    f"{where}: responses were standardised by training trials, {len(seen)} of which this split would "
+                    f"hold out as {part}, the first is {seen[0]!r}: what is held out must not shape the responses. "
+                    'Open the data set under that split (own: split=, fractions= or seed=), or with standardise="none"'
                 )
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -143,9 +144,11 @@ def training_data(data: Any) -> list[Examples]:
     Raises
     ------
     InputTypeError, InputValueError
-        When `data` is something else, or a recording has fewer than two training stimuli.
+        When `data` is something else, a recording has fewer than two training stimuli, or one's held-out stimuli
+        train another.
     """
     recordings = as_recordings(data)
+    _refuse_held_out(recordings)
     for recording in recordings:
         count = len(recording.split.ids("train"))
         if count < FEWEST_STIMULI:
@@ -154,3 +157,17 @@ def training_data(data: Any) -> list[Examples]:
                 f"stimul{'us' if count == 1 else 'i'}; at least {FEWEST_STIMULI} are needed"
             )
     return [examples_of(recording, "train") for recording in recordings]
+
+
+def _refuse_held_out(recordings: Sequence[Recording]) -> None:
+    """Raise where what subjects share would be fitted on stimuli that one of them is to be tested on."""
+    trained = {(one.dataset, item): one.subject for one in recordings for item in one.split.ids("train")}
+    for one in recordings:
+        for part in ("validation", "test"):
+            seen = [item for item in one.split.ids(part) if (one.dataset, item) in trained]
+            if seen:
+                raise InputValueError(
+                    f"{len(seen)} {part} stimuli of {one.dataset}, subject {one.subject}, train subject "
+                    f"{trained[one.dataset, seen[0]]}, the first is {seen[0]!r}: a shared model would have seen them; "
+                    "give the recordings one split (recording.with_split), or fit them one by one"
+                )

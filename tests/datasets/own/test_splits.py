@@ -135,6 +135,20 @@ def test_z_scores_within_sessions_are_fitted_on_training_trials_alone():
     np.testing.assert_array_equal(again.responses.sel(stimulus=train).values, responses.sel(stimulus=train).values)
 
 
+def test_trials_that_standardised_the_others_are_not_held_out_later():
+    table = trial_table([0, 1, 2, 3], session=["a"] * 4, split=["train"] * 3 + ["test"])
+    stimuli = StimulusSet.open(pixels(), ids=image_names())
+    options = {"images": stimuli, "table": table, "responses": numbered(4)}
+    ids = image_names()
+    other = Split(train=ids[1:4], test=ids[:1])
+    recording = load_dataset("own", **options, standardise="session").subject("1")
+    with pytest.raises(InputValueError, match=r"standardised by training trials, 1 of which .* 'picture_00'.*split="):
+        recording.with_split(other)
+    assert recording.with_split(Split(train=ids[:2], test=ids[3:4])).split.train == tuple(ids[:2])
+    assert load_dataset("own", **options, standardise="session", split=other).subject("1").split == other
+    assert load_dataset("own", **options).subject("1").with_split(other).split == other
+
+
 def test_session_without_training_trials_cannot_be_z_scored():
     table = trial_table([0, 1, 2], session=["a", "a", "b"], split=["train", "train", "test"])
     stimuli = StimulusSet.open(pixels(), ids=image_names())

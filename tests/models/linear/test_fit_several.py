@@ -107,7 +107,7 @@ def test_components_of_several_subjects_are_found_on_all_their_training_stimuli(
 def test_what_recordings_of_one_stimulus_set_share_is_extracted_once():
     names = [f"image-{number}" for number in range(len(pictures()))]
     one, two = voxels(2, subject="1"), voxels(2, subject="2")
-    two = two.with_split(bc.Split(train=names[10:STIMULI], test=names[:5]))
+    two = two.with_split(bc.Split(train=names[10:STIMULI], test=names[STIMULI:]))
     [gallery] = galleries(training_data([one, two]))
     assert gallery.stimuli.ids.tolist() == names[:STIMULI]
     assert gallery.rows[1].tolist() == list(range(10, STIMULI))

@@ -19,6 +19,7 @@ from braincodec.datasets.nsd.disk import space_needed, verify_files
 from braincodec.datasets.nsd.preparation import VERSION, plan_name, prepare_trials, units_without_data
 from braincodec.datasets.nsd.published import CITATION, HOW_TO_GET, LICENCE, SPLIT_ORIGIN, Published
 from braincodec.datasets.nsd.spaces import Space, SurfaceSpace, VolumeSpace
+from braincodec.datasets.split import BY_TRAINING
 from braincodec.datasets.trial_rows import StimulusRows, TrialStore, lazy_responses
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.stimuli import StimulusSet
@@ -29,7 +30,7 @@ Repetitions = Literal["average", "keep"]
 Standardise = Literal["training", "published", "none"]
 Missing = Literal["nan", "zero"]
 Ncsnr = Literal["file", "computed", "none"]
-STANDARDISED_BY = {"training": "training trials", "published": "all trials", "none": "nothing"}
+STANDARDISED_BY = {"training": BY_TRAINING, "published": "all trials", "none": "nothing"}
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
 STIMULI = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 

@@ -20,6 +20,7 @@ from braincodec.datasets.own.study import ONLY_SUBJECT, Study
 from braincodec.datasets.own.summary import describe, response_problems
 from braincodec.datasets.own.trials import Trials
 from braincodec.datasets.own.units import describe_units
+from braincodec.datasets.split import BY_TRAINING
 from braincodec.errors import BraincodecError, UnknownNameError
 
 FILES = ("table", "images", "responses", "units", "mask", "rois", "split")
@@ -212,6 +213,7 @@ class Own(Dataset):
             "species": settings.species,
             "licence": settings.licence,
             "citation": settings.citation,
+            **({"standardised_by": BY_TRAINING} if scaled else {}),
         }
 
 
