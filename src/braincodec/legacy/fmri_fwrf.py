@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.errors import DamagedFileError
-from braincodec.legacy.families import METADATA, WEIGHTS, Family, Files, as_shares, content_of, subject_names
-from braincodec.legacy.keys import VOLUME_SCORES, newer_names
+from braincodec.legacy.families import (
+    METADATA,
+    STATED_KEY,
+    WEIGHTS,
+    Family,
+    Files,
+    as_shares,
+    content_of,
+    subject_names,
+)
+from braincodec.legacy.keys import VOLUME_SCORES, newer_names, stimulus_ids
 from braincodec.legacy.tensors import tensor
 from braincodec.models.base import Encoder
 from braincodec.models.fwrf import FwRF
@@ -100,7 +109,10 @@ class NsdFwRF(Family):
             # weights without metadata still run; their voxels have no place
             return build_units(rois={roi: np.ones(count, bool)}, space="volume"), {}, {}
         metadata = self.metadata(subject, roi)
-        units = self.units_from(metadata, subject, roi)
+        if "roi_mask_volume" in metadata.get("fmri", {}) or not metadata.get(STATED_KEY):
+            units = self.units_from(metadata, subject, roi)
+        else:  # of a recording whose voxels have no place
+            units = build_units(rois={roi: np.ones(count, bool)}, space="volume", scores=_scores(metadata)[0])
         if units.sizes["unit"] != count:
             found = units.sizes["unit"]
             raise DamagedFileError(
@@ -108,17 +120,14 @@ class NsdFwRF(Family):
             )
         models = metadata.get("encoding_models", {})
         splits = models.get("train_val_test_nsd_image_splits", models)  # newer files: one level less
-        training = {key: np.asarray(splits[key]).astype(int).tolist() for key in SPLIT_KEYS if key in splits}
+        training = {key: stimulus_ids(splits[key]) for key in SPLIT_KEYS if key in splits}
         return units, training, metadata
 
     def _units_from(self, metadata: dict[str, Any], subject: int, roi: str | None) -> xr.Dataset:
         """Voxels in C order of the region's mask, as ``volume[mask] = response``."""
-        fmri, models = metadata["fmri"], metadata.get("encoding_models", {})
+        fmri = metadata["fmri"]
         mask = np.asarray(fmri["roi_mask_volume"], bool)
-        accuracy = newer_names(models.get("encoding_accuracy", models))
-        scores, counted = as_shares({ours: accuracy[name] for name, ours in VOLUME_SCORES.items() if name in accuracy})
-        if "ncsnr" in fmri:
-            scores["ncsnr"] = np.asarray(fmri["ncsnr"], np.float32)
+        scores, counted = _scores(metadata)
         return build_units(
             ijk=np.argwhere(mask),
             rois={str(roi): np.ones(int(mask.sum()), bool)},
@@ -129,3 +138,13 @@ class NsdFwRF(Family):
             volume_shape=mask.shape,
             published_scores=counted,
         )
+
+
+def _scores(metadata: dict[str, Any]) -> tuple[dict[str, np.ndarray], str]:
+    """Scores of each voxel as shares of variance, and how the file counts them."""
+    fmri, models = metadata["fmri"], metadata.get("encoding_models", {})
+    accuracy = newer_names(models.get("encoding_accuracy", models))
+    scores, counted = as_shares({ours: accuracy[name] for name, ours in VOLUME_SCORES.items() if name in accuracy})
+    if "ncsnr" in fmri:
+        scores["ncsnr"] = np.asarray(fmri["ncsnr"], np.float32)
+    return scores, counted

@@ -8,7 +8,7 @@ import numpy as np
 
 from braincodec.errors import UnknownNameError
 from braincodec.legacy.families import WEIGHTS, Family, Files, as_shares, content_of, subject_names, subjects_in
-from braincodec.legacy.keys import HEMISPHERES, SURFACE_SCORES, newer_names
+from braincodec.legacy.keys import HEMISPHERES, SURFACE_SCORES, newer_names, stimulus_ids
 from braincodec.legacy.reduction import CARD_NOTE, VIT_FEATURES, VIT_LAYERS, fold, parameters
 from braincodec.legacy.tensors import tensor
 from braincodec.models.base import Encoder
@@ -57,7 +57,7 @@ class NsdFsaverageViT(Family):
         units = self.units_from(metadata, subject, None)
         splits = metadata.get("encoding_models", {})
         with content_of(f"metadata of {self._title(subject, None)}"):
-            training = {key: np.asarray(splits[key]).astype(int).tolist() for key in SPLITS if key in splits}
+            training = {key: stimulus_ids(splits[key]) for key in SPLITS if key in splits}
         with content_of(what):
             about = self.description(subject, training, metadata=metadata)
             encoder = LinearEncoder.from_parts({"features": VIT_FEATURES}, tensors, units, about)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 HEMISPHERES = {"lh": "left", "rh": "right"}
 VOLUME_SCORES = {
     "r2": "accuracy_r2",
@@ -41,3 +43,15 @@ def newer_names(scores: dict[str, Any]) -> dict[str, Any]:
     """
     older = {NEWER_NAMES.get(name, name.removesuffix(NEWER_SUFFIX)): value for name, value in scores.items()}
     return {**scores, **{name: value for name, value in older.items() if name not in scores}}
+
+
+def stimulus_ids(listed: Any) -> list[Any]:
+    """Stimuli of one part of a split, as plain whole numbers or text.
+
+    Examples
+    --------
+    >>> stimulus_ids(np.arange(3)), stimulus_ids(["a.jpg"])
+    ([0, 1, 2], ['a.jpg'])
+    """
+    found = np.asarray(listed)
+    return found.astype(int if found.dtype.kind in "iufb" else str).tolist()

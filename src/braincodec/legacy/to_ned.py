@@ -37,6 +37,7 @@ from braincodec.subjects import plain_subject
 if TYPE_CHECKING:
     from braincodec.models.base import Encoder
 
+UNKNOWN = "unknown"  # of recordings that do not say what was measured
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 CONVERTIBLE = (
     "fwRF models of voxels with numbered subjects (one file a region), and linear models over all twelve layers of "
@@ -175,7 +176,8 @@ def _fwrf_files(encoder: FwRF, subject: int) -> list[NedFile]:
         part = f"_split-{number}" if len(checkpoints) > 1 else ""
         files.append(NedFile(f"{place}/{WEIGHTS}/weights_{stem}{part}.pt", partial(dict, checkpoint)))
     metadata = _metadata(encoder)
-    if "roi_mask_volume" in metadata["fmri"]:  # without a place for its voxels a model still runs
+    # published metadata always place the voxels; without them a model still runs
+    if "roi_mask_volume" in metadata["fmri"] or STATED_KEY in metadata:
         files.append(NedFile(f"{place}/{METADATA}/metadata_{stem}.npy", partial(dict, metadata)))
     return files
 
@@ -258,7 +260,7 @@ def _surface_files(encoder: LinearEncoder, subject: int) -> list[NedFile]:
 
 def _place(encoder: Encoder, modality: str, name: str) -> str:
     about = encoder.description
-    if about.modality != modality:
+    if about.modality not in (modality, UNKNOWN):
         raise NoNedFormError(f"NED's models of this kind are of {modality}, this one is of {about.modality}")
     return f"{MODELS_FOLDER}/modality-{modality}/train_dataset-{about.dataset}/model-{name}"
 
