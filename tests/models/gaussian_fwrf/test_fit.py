@@ -164,9 +164,18 @@ def test_units_without_data_stay_nan_and_units_without_variance_keep_their_mean(
     assert np.isnan(model.units["receptive_field_x"].values[[3, 5]]).all()
 
 
-def test_nothing_to_fit_is_refused(recording, workspace):
+def test_nothing_to_fit_is_refused(recording, workspace, monkeypatch):
+    before_any_work(monkeypatch)
     with pytest.raises(InputValueError, match="none of 20 units can be fitted: 20 are NaN, 0 do not vary"):
         untrained().fit(changed(recording, np.full(recording.responses.shape, np.nan)), workspace=workspace)
+
+
+def test_responses_that_are_missing_here_and_there_are_refused(recording, monkeypatch):
+    before_any_work(monkeypatch)
+    values = recording.responses.values.copy()
+    values[2, :, 1] = np.nan
+    with pytest.raises(InputValueError, match="1 units have responses that are NaN or infinite for some stimuli"):
+        untrained().fit(changed(recording, values))
 
 
 def test_several_recordings_give_one_model_whose_parts_are_those_of_each(make_recording, model, recording, workspace):

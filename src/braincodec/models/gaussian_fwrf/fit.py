@@ -24,6 +24,7 @@ from braincodec.models.gaussian_fwrf.solve import FieldRidge, scale_features
 from braincodec.models.gaussian_fwrf.table import UnitFits, make_parts
 from braincodec.progress import progress_bar
 from braincodec.readouts import Fold, ReadoutWarning, make_folds
+from braincodec.readouts.principal import precise_device
 from braincodec.readouts.targets import Targets, open_targets
 from braincodec.readouts.workers import Workers
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from braincodec.models.training_data import Examples
 
 # responses of a block of units are held while all fields are tried
-RESPONSE_BYTES = 2**30
+RESPONSE_BYTES = 2**29
 # features up to this size are kept in single precision
 MOST_SINGLE_BYTES = 16 * 2**30
 # between centres of one size, in standard deviations
@@ -89,11 +90,13 @@ def fit_gaussian_fwrf(
     progress: bool | None,
 ) -> Parts:
     """Train by a recipe; see `GaussianFwRF`."""
-    place = resolve_device(device)
+    place = precise_device(resolve_device(device))  # Apple's GPUs compute features only
     plan = make_plan(recipe, backbone, data)
+    recordings = [open_targets(examples, len(examples.stimuli), examples.outputs) for examples in data]
+    _report(recordings)
     keep_freed_memory()
     fits = []
-    for examples, folds in zip(data, plan.folds, strict=True):
+    for examples, targets, folds in zip(data, recordings, plan.folds, strict=True):
         cache = extract(
             examples.stimuli,
             plan.extractor,
@@ -104,9 +107,7 @@ def fit_gaussian_fwrf(
             progress=progress,
         )
         maps = Maps(cache, dict(zip(plan.layers, plan.nonlinearities, strict=True)), plan.visual_angle, place)
-        targets = open_targets(examples, len(examples.stimuli), examples.outputs)
         fits.append(fit_units(plan, maps, folds, targets, workspace, progress))
-    _report(fits)
     return make_parts(plan, data, fits, backbone)
 
 
@@ -264,13 +265,17 @@ def _stored_dtype(plan: Plan, stimuli: int) -> str:
     return "float32" if size <= MOST_SINGLE_BYTES else "float16"
 
 
-def _report(fits: Sequence[UnitFits]) -> None:
-    """Refuse when no unit can be fitted; warn about some."""
-    missing, constant = (sum(int(getattr(one, name).sum()) for one in fits) for name in ("missing", "constant"))
-    total = sum(len(one.missing) for one in fits)
+def _report(recordings: Sequence[Targets]) -> None:
+    """Read all responses once: refuse when no unit can be fitted, or values are missing; warn about some units."""
+    total = missing = constant = 0
+    for targets in recordings:
+        for units in targets.blocks():
+            values, absent = targets.block(units)
+            total, missing = total + len(absent), missing + int(absent.sum())
+            constant += int((values.max(axis=0) == values.min(axis=0)).sum())  # NaN equals nothing
     if missing + constant == total:
         raise InputValueError(f"none of {total} units can be fitted: {missing} are NaN, {constant} do not vary")
     remarks = [f"{missing} of {total} units are NaN for every stimulus and stay NaN"] if missing else []
     remarks += [f"{constant} of {total} units do not vary: nothing can be learnt"] if constant else []
     if remarks:
-        warnings.warn("; ".join(remarks), ReadoutWarning, stacklevel=6)
+        warnings.warn("; ".join(remarks), ReadoutWarning, stacklevel=5)
