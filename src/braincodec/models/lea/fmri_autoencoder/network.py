@@ -87,6 +87,8 @@ class FMRIAutoencoderConfig(Config):
 class FMRIAutoencoder(nn.Module):
     """Patterns of any regions to latents, and latents back to every voxel.
 
+    Weights start at random, from torch's global generator.
+
     Parameters
     ----------
     config : FMRIAutoencoderConfig

@@ -31,6 +31,9 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 """Part of the tokens that is still masked once the part `done` of the steps is over."""
 
+UNIFORM_BITS = 24  # as many as float32 has
+MASS_BITS = 36  # of a distribution's total; the product with a uniform number stays below 2**63
+
 
 class SamplingConfig(Config):
     """How tokens are drawn; the defaults are the published ones.
@@ -172,11 +175,14 @@ def _decode(
 
 
 def _draw(log_probability: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Entries (batch, places) where the cumulative distribution (batch, places, entries) passes `uniform`."""
-    cumulative = log_probability.exp().cumsum(-1)
-    total = cumulative[..., -1:]
-    # strictly below the total, so that an entry with probability zero is never drawn
-    height = torch.minimum(uniform[..., None] * total, torch.nextafter(total, torch.zeros_like(total)))
+    """Entries (batch, places) where the cumulative distribution (batch, places, entries) passes `uniform`.
+
+    In whole numbers: their sums are the same in any order, which GPUs choose freely, and no entry without probability
+    can be drawn.
+    """
+    mass = (log_probability.exp() * 2.0**MASS_BITS).long()  # (batch, places, entries)
+    cumulative = mass.cumsum(-1)
+    height = (uniform * 2.0**UNIFORM_BITS).long()[..., None] * cumulative[..., -1:] >> UNIFORM_BITS  # below the total
     return torch.searchsorted(cumulative, height, right=True)[..., 0]
 
 
