@@ -42,7 +42,7 @@ def test_it_trains_scores_saves_and_says_what_to_do_next(run, tmp_path):
     assert lines[0].startswith("accuracy      correlation 0.9") and "interval" in lines[0] and "ceiling 0.9" in lines[0]
     assert f"braincodec evaluate {out}" in outcome.out and f"{out}/train.yaml" in outcome.out
     assert f"--store {out} --model {MODEL} --subject 1" in outcome.out
-    assert "36 training stimuli, 7 units" in outcome.err
+    assert "36 training stimuli, 7 units" in outcome.err and f"{out}/learning-curves/" in outcome.out
     assert bc.Encoder.load(out).response_shape == (7,)
     again = run("train", *DATA, "--model", KIND, *QUICK, "-o", out)
     assert again.code == 1 and "exists" in again.err and "--overwrite" in again.err

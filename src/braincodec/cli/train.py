@@ -175,7 +175,8 @@ def _say_result(result: TrainResult, as_json: bool) -> None:
             {"subject": model.piece.subject, "rois": model.piece.rois, "path": str(model.path)}
             for model in result.models
         ]
-        say_json({"path": str(result.path), "models": models, "scores": result.table.to_dict("records")})
+        scores = result.table.to_dict("records")
+        say_json({"path": str(result.path), "models": models, "scores": scores, "warnings": result.warnings})
         return
     for warning in result.warnings:
         note(f"warning: {warning}")
@@ -190,6 +191,8 @@ def _say_result(result: TrainResult, as_json: bool) -> None:
 
 def next_steps(result: TrainResult) -> list[str]:
     """Lines that say where everything is and what to type next."""
+    from braincodec.training.folder import CURVES
+
     first, out = result.models[0], result.path
     assert out is not None and first.path is not None
     one = len(result.models) == 1
@@ -199,6 +202,8 @@ def next_steps(result: TrainResult) -> list[str]:
         lines.append(f"scores        {out}/scores.csv, and one folder a model in {out}/scores/")
     if result.report is not None:
         lines.append(f"report        {result.report}")
+    if (out / CURVES).is_dir():
+        lines.append(f"learning      {out / CURVES}/")
     lines += [f"settings      {out}/train.yaml", ""]
     choice = f" --subject {first.piece.subject}" + (f" --roi {first.piece.roi}" if first.piece.roi and not one else "")
     simulated = " (the subject is simulated: nothing here was measured)" if _simulated(result) else ""
