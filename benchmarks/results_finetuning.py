@@ -28,6 +28,7 @@ class Trunk(nn.Module):
         super().__init__()
         network = copy.deepcopy(get_backbone(BACKBONE).module)
         self.blocks = nn.ModuleList(network._blocks[number] for number in range(FIRST, LAST + 1)).eval()
+        self.blocks.requires_grad_(True)  # networks come frozen
 
     def maps(self, maps: torch.Tensor) -> dict[int, torch.Tensor]:
         """Maps of the blocks in `READ`, each (image, channel, 7, 7)."""

@@ -137,7 +137,7 @@ NOT_CLAIMED = """\
   finds copies and near copies, not that an object was seen before in another pose; the table of splits says more.
 - The form of the models was not settled blindly. Grid and layers to choose from, and the smoothness and windows of
   receptive fields, were fixed after looking at cross-validated scores of sessions 210224 and 210325, test images
-  included, and of 190927. No encoder of the comparison was tried on session 210621 before the table was made.
+  included, and of 190927. On session 210621 none but the plain ridge was tried before the table was made.
   Seventeen ridges for the digits (voxels standardised or not, one penalty or several, pixels or various numbers of
   components) were tried on the published test images, with pixel correlations from .739 to .803; `ridge to image
   components` is among the best of them, so part of its lead is choice.

