@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from braincodec.errors import InputTypeError, InputValueError, nearest_names
 
 MOST_CHARACTERS_SHOWN = 60
+# how pydantic begins the message of a validator's own error
+OWN_ERROR = "Value error, "
 
 
 class Config(BaseModel):
@@ -57,10 +59,12 @@ def _explain(cls: type[Config], error: ValidationError) -> str:
             near = nearest_names(str(item["loc"][-1]), fields)
             guess = f" (did you mean {near[0]!r}?)" if near else ""
             problems.append(f"unknown key {place!r}{guess}; valid keys: {', '.join(fields)}")
+        elif item["type"] == "missing":
+            problems.append(f"{place} is missing; given are: {', '.join(map(str, item['input'])) or 'no keys'}")
         else:
             got = repr(item["input"])
             got = got if len(got) <= MOST_CHARACTERS_SHOWN else f"{got[:MOST_CHARACTERS_SHOWN]}..."
-            problems.append(f"{place + ': ' if place else ''}{item['msg']} (got {got})")
+            problems.append(f"{place + ': ' if place else ''}{item['msg'].removeprefix(OWN_ERROR)} (got {got})")
     return "; ".join(problems)
 
 

@@ -147,7 +147,8 @@ def test_overwrite_replaces_outputs(evaluate, predictions, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["x.npy"], "name the data set with --dataset; there are"),
+        (["x.npy"], "predictions or model not found: x.npy"),
+        (["."], "name the data set with --dataset; there are"),
         (["x.npy", "--dataset", "digit70"], "digit69"),
         (["x.npy", "--dataset", NAME], "has 2 subjects: 1, 2; choose with --subject"),
         (["x.npy", "--dataset", NAME, "--subject", "7"], "unknown subject '7' of test_pictures"),

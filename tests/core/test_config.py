@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import field_validator
 
 from braincodec.config import Config
 from braincodec.errors import InputTypeError, InputValueError
@@ -39,6 +40,24 @@ def test_all_problems_are_named_at_once():
     assert "width" in str(caught.value)
     assert "'wide'" in str(caught.value)
     assert "hight" in str(caught.value)
+
+
+def test_what_is_missing_and_what_a_check_says_is_put_in_our_own_words():
+    class Strict(Config):
+        name: str
+        width: int = 3
+
+        @field_validator("width")
+        @classmethod
+        def _odd(cls, value: int) -> int:
+            if value % 2 == 0:
+                raise ValueError("width must be odd")
+            return value
+
+    with pytest.raises(InputValueError, match=r"^Strict: name is missing; given are: width; width: width must be odd"):
+        Strict.parse({"width": 4})
+    with pytest.raises(InputValueError, match="name is missing; given are: no keys"):
+        Strict.parse({})
 
 
 def test_a_long_wrong_value_is_not_printed_whole():

@@ -156,6 +156,11 @@ def test_predictions_that_know_the_test_responses_are_called_out():
         ({"dataset": "small_peeple"}, UnknownNameError, "did you mean 'small_people'"),
         ({"dataset": {"name": DATASET, "root": "/x"}}, InputValueError, "takes no root"),
         ({"dataset": {"name": DATASET, "options": {"nois": 1}}}, UnknownNameError, "did you mean 'noise'"),
+        ({"evaluation": {"metrics": "corelation"}}, UnknownNameError, "did you mean 'correlation'"),
+        ({"evaluation": {"metrics": "ssim"}}, InputValueError, "ssim is a metric of decoding"),
+        ({"evaluation": {"noise_ceiling": "given"}}, InputValueError, "needs an array"),
+        ({"device": "cudda"}, UnknownNameError, "unknown device 'cudda'"),
+        ({"model": {"kind": "linear", "backbone": "gabr:bank", "layers": "*"}}, UnknownNameError, "mean 'gabor'"),
         ({"split": {"fractions": [0.01, 0, 0.9]}}, InputValueError, "at least 2 are needed"),
         (
             {"evaluation": {"part": "validation"}, "split": {"fractions": [0.5, 0, 0.5]}},

@@ -18,7 +18,7 @@ from braincodec.cli.options import (
     parse_names,
 )
 from braincodec.cli.output import note, say, say_json, say_table
-from braincodec.errors import InputValueError, UnknownNameError
+from braincodec.errors import InputValueError, MissingFileError, UnknownNameError
 
 if TYPE_CHECKING:
     from braincodec.datasets import Dataset, Recording
@@ -83,6 +83,7 @@ def evaluate(
 
     trained = [] if dataset or model else _trained(predictions or [], subject, roi)
     if not dataset and not trained:
+        _refuse_absent(predictions or [])
         raise InputValueError(f"name the data set with --dataset; {_known_datasets()}")
     for file in (output, html, latex, json_file):
         if file is not None:
@@ -166,6 +167,12 @@ def _own_data(
     encoders = [read_encoder(model.path) for model in models]
     # a model of one region was chosen by it; in others regions are rows of the table
     return encoders if len(encoders) > 1 else encoders[0], recordings, of_one[:1] if of_one else parse_names(roi)
+
+
+def _refuse_absent(predictions: list[str]) -> None:
+    for given in predictions:
+        if "://" not in given and not Path(given).exists():
+            raise MissingFileError(given, "predictions or model")
 
 
 def _known_datasets() -> str:

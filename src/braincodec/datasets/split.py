@@ -130,7 +130,7 @@ class Split:
                 raise InputValueError(
                     f"{where}: responses were standardised by training trials, {len(seen)} of which this split would "
                     f"hold out as {part}, the first is {seen[0]!r}: what is held out must not shape the responses. "
-                    'Open the data set under that split (own: split=, fractions= or seed=), or with standardise="none"'
+                    'Open the data set under that split (own: split=), or with standardise="none"'
                 )
 
     def __len__(self) -> int:

@@ -77,6 +77,27 @@ def get_backbone(
     Traceback (most recent call last):
     braincodec.errors.InputValueError: ...
     """
+    scheme, rest = scheme_and_name(name, allow_import=allow_import)
+    rest, _, named_weights = rest.partition("@")
+    load = BACKBONES.get(scheme)
+    if weights is None:
+        return load(rest, named_weights or None)
+    return _with_state(name, lambda: load(rest, "none"), weights)
+
+
+def scheme_and_name(name: str, *, allow_import: bool = True) -> tuple[str, str]:
+    """A backbone's scheme and what follows it; nothing is loaded.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, UnknownNameError
+        As `get_backbone`, as far as the name alone tells.
+
+    Examples
+    --------
+    >>> scheme_and_name("gabor:bank")
+    ('gabor', 'bank')
+    """
     if not isinstance(name, str):
         raise InputTypeError(f"a backbone is named by text such as 'torchvision:vit_b_32', got {type(name).__name__}")
     scheme, separator, rest = name.partition(":")
@@ -95,11 +116,7 @@ def get_backbone(
         if not _importable(scheme):
             raise UnknownNameError("backbone scheme", scheme, BACKBONES.names(), where=f"in {name!r}")
         scheme, rest = "module", name
-    rest, _, named_weights = rest.partition("@")
-    load = BACKBONES.get(scheme)
-    if weights is None:
-        return load(rest, named_weights or None)
-    return _with_state(name, lambda: load(rest, "none"), weights)
+    return scheme, rest
 
 
 def _with_state(name: str, load: Callable[[], Backbone], state: Mapping[str, torch.Tensor]) -> Backbone:

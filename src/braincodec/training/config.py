@@ -148,7 +148,7 @@ class TrainConfig(Config):
     subject: Annotated[tuple[Subject, ...] | None, BeforeValidator(_several)] = None
     roi: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = None
     one_model_a_roi: bool = False
-    model: dict[str, Any]
+    model: dict[str, Any] = Field(default_factory=dict)
     split: SplitChoice | None = None
     evaluation: EvaluationChoice = EvaluationChoice.parse({})
     seed: int = Field(0, ge=0)
@@ -231,7 +231,7 @@ def resolved_model(model: dict[str, Any], seed: int = 0) -> dict[str, Any]:
     """
     if not isinstance(model.get("kind"), str):
         raise InputValueError(
-            f"settings: model.kind says which kind of model; there are {', '.join(trainable_kinds())}"
+            f"settings: model.kind says which kind of model to train; there are {', '.join(trainable_kinds())}"
         )
     kind = model["kind"]
     recipe_class = MODELS.get(kind).recipe_class

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.features import FeatureConfig, FeatureExtractor
+from braincodec.training.checks import check_names
 from braincodec.training.config import TrainConfig
 from braincodec.training.data import (
     chosen_subjects,
@@ -107,6 +108,7 @@ def plan(
     16
     """
     resolved = resolve(config, overrides, allow_import=allow_import)
+    check_names(resolved)
     dataset = open_dataset(resolved.dataset)
     models, first = [], None
     most = 0

@@ -15,6 +15,7 @@ from braincodec.artefact import CONFIG, read_config
 from braincodec.atomic import atomic_path, refuse_existing, write_error
 from braincodec.errors import BraincodecError, InputTypeError, InputValueError, MissingExtraError, OutputError
 from braincodec.evaluation.scores import Scores
+from braincodec.training.checks import check_names
 from braincodec.training.config import TrainConfig
 from braincodec.training.data import (
     Piece,
@@ -98,6 +99,7 @@ def train(
     resolved = resolve(config, overrides, allow_import=allow_import)
     if resolved.output is not None:
         refuse_existing(Path(resolved.output).expanduser(), overwrite=overwrite)
+    check_names(resolved)
     dataset = open_dataset(resolved.dataset)
     pieces = _pieces(resolved, dataset, chosen_subjects(dataset, resolved.subject))
     first = next(pieces)  # what is wrong with subjects, regions and split shows before anything is written

@@ -81,7 +81,7 @@ def test_wrong_number_of_voxels_says_what_was_expected():
         ({"voxels": (3,), "depth": 0}, "depth"),
         ({"voxels": (3,), "dropout": 1.0}, "dropout"),
         ({"voxels": (3,), "patch_size": 32}, "unknown key 'patch_size'"),
-        ({}, "voxels: Field required"),
+        ({}, "voxels is missing"),
     ],
 )
 def test_impossible_settings_are_refused(values, says):

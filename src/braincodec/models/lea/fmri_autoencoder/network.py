@@ -53,7 +53,7 @@ class FMRIAutoencoderConfig(Config):
     --------
     >>> FMRIAutoencoderConfig.parse({"voxels": [40, 25], "width": 30, "heads": 4})
     Traceback (most recent call last):
-    braincodec.errors.InputValueError: fMRI autoencoder: Value error, width 30 cannot be shared by 4 heads...
+    braincodec.errors.InputValueError: fMRI autoencoder: width 30 cannot be shared by 4 heads...
     """
 
     shown_as = "fMRI autoencoder"

@@ -39,7 +39,7 @@ class TokenizerConfig(Config):
     --------
     >>> TokenizerConfig.parse({"base_width": 40})
     Traceback (most recent call last):
-    braincodec.errors.InputValueError: tokenizer: Value error, base_width 40 is no multiple of 32...
+    braincodec.errors.InputValueError: tokenizer: base_width 40 is no multiple of 32...
     """
 
     shown_as = "tokenizer"
