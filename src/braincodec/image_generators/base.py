@@ -1,0 +1,297 @@
+"""What an image generator promises, and the registry of its kinds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from braincodec.config import Config
+from braincodec.device import resolve_device, resolve_dtype
+from braincodec.errors import InputTypeError, InputValueError, NotTrainedError
+from braincodec.progress import progress_bar
+from braincodec.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+    from braincodec.stimuli import StimulusSet
+
+IMAGE_GENERATORS = Registry(
+    "image generator",
+    entry_point_group="braincodec.image_generators",
+    built_in={
+        "retrieval": "braincodec.image_generators.retrieval:Retrieval",
+        "pixel_components": "braincodec.image_generators.pixel_components:PixelComponents",
+        "latent_autoencoder": "braincodec.image_generators.latent_autoencoder:LatentAutoencoder",
+        "maskgit": "braincodec.image_generators.maskgit:MaskGIT",
+    },
+)
+MOST_ROWS_NAMED = 5
+
+
+class ImageEmbedding(Config):
+    """What a generator is conditioned on.
+
+    Attributes
+    ----------
+    name : str
+        Of the embedding, such as ``"open_clip:ViT-B-32/laion2b_s34b_b79k"``; empty where it was not said.
+    dimension : int
+        Values for each image.
+    """
+
+    name: str = ""
+    dimension: int = Field(ge=1)
+
+
+class GeneratorConfig(Config):
+    """Settings that every generator has.
+
+    Attributes
+    ----------
+    embedding : str
+        Name of the image embedding; only told, never looked up.
+    """
+
+    embedding: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One call of `ImageGenerator.generate`, checked.
+
+    Parameters
+    ----------
+    embeddings : torch.Tensor of float32, shape (n, dimension)
+        On the CPU.
+    n_samples, seed : int
+    stimuli : tuple of int
+        Number of each row's stimulus.
+    device, dtype
+        Where and in what networks run.
+    advance : callable
+        Told how many images were finished.
+    """
+
+    embeddings: torch.Tensor
+    n_samples: int
+    seed: int
+    stimuli: tuple[int, ...]
+    device: torch.device
+    dtype: torch.dtype
+    advance: Callable[[int], None] = field(default=lambda _: None)
+
+
+class ImageGenerator(ABC):
+    """Images from image embeddings.
+
+    Made untrained by its settings and trained by `fit`, or made trained from stored parts by `from_parts`. A kind is a
+    subclass in one file, with `config_class`, `_fit`, `_generate`, `tensors` and `_load`, and a line in
+    `IMAGE_GENERATORS`.
+
+    Parameters
+    ----------
+    **settings
+        Those of `config_class`.
+
+    Examples
+    --------
+    >>> from braincodec.stimuli import StimulusSet
+    >>> photographs = StimulusSet.open(np.stack([np.full((4, 6, 3), grey, np.uint8) for grey in (0, 100, 200)]))
+    >>> generator = IMAGE_GENERATORS.get("retrieval")(embedding="mine").fit(photographs, np.eye(3))
+    >>> generator.embedding
+    ImageEmbedding(name='mine', dimension=3)
+    >>> images = generator.generate([[0.1, 0.9, 0.0]], n_samples=2)
+    >>> images.shape, images[0, :, 0, 0, 0].tolist()
+    ((1, 2, 4, 6, 3), [100, 0])
+    >>> again = type(generator).from_parts(generator.config.model_dump(), generator.tensors())
+    >>> bool((again.generate([[0.1, 0.9, 0.0]], n_samples=2) == images).all())
+    True
+    """
+
+    kind: ClassVar[str]
+    config_class: ClassVar[type[GeneratorConfig]] = GeneratorConfig
+
+    config: Any
+    _dimension: int | None = None
+
+    def __init__(self, **settings: Any) -> None:
+        self.config = self.config_class.parse(settings)
+
+    @classmethod
+    def from_parts(cls, config: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> Self:
+        """The trained generator that `config` and `tensors` of an earlier one make up.
+
+        Raises
+        ------
+        InputValueError
+            When they do not fit together.
+        """
+        generator = object.__new__(cls)  # settings may name files that are not here
+        generator.config = cls.config_class.parse(dict(config))
+        generator._dimension = generator._load(dict(tensors))
+        return generator
+
+    @property
+    def embedding(self) -> ImageEmbedding:
+        """What it is conditioned on.
+
+        Raises
+        ------
+        NotTrainedError
+        """
+        if self._dimension is None:
+            raise NotTrainedError(f"this {self.kind} generator is not trained; call fit, or load a trained one")
+        return ImageEmbedding(name=self.config.embedding, dimension=self._dimension)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it can generate."""
+        return self._dimension is not None
+
+    def fit(
+        self, images: StimulusSet, embeddings: ArrayLike, *, device: str = "auto", progress: bool | None = None
+    ) -> Self:
+        """Learn to make images of embeddings.
+
+        Parameters
+        ----------
+        images : StimulusSet
+            At least two.
+        embeddings : array_like, shape (images, dimension)
+            Of the same images in the same order, as float32.
+        device : str
+            For networks.
+        progress : bool, optional
+            Default: a bar when stderr is a terminal.
+
+        Returns
+        -------
+        Self
+
+        Raises
+        ------
+        InputTypeError, InputValueError
+            When numbers do not fit, values are not finite, or images have several sizes and no size was set.
+        """
+        array = check_embeddings(embeddings)
+        if len(images) != len(array):
+            raise InputValueError(f"{len(images)} images need as many embeddings, got {len(array)}")
+        if len(images) < 2:
+            raise InputValueError(f"a {self.kind} generator is fitted to at least 2 images, got {len(images)}")
+        place = resolve_device(device)
+        self._dimension = None  # what is replaced must not be used where fitting fails half-way
+        self._fit(images, array, place, progress)
+        self._dimension = array.shape[1]
+        return self
+
+    def generate(
+        self,
+        embeddings: ArrayLike,
+        *,
+        n_samples: int = 1,
+        seed: int = 0,
+        stimuli: Sequence[int] | None = None,
+        device: str = "auto",
+        dtype: str = "float32",
+        progress: bool | None = None,
+    ) -> NDArray[np.uint8]:
+        """Images of embeddings.
+
+        Parameters
+        ----------
+        embeddings : array_like, shape (n, dimension)
+        n_samples : int
+            Images for each embedding.
+        seed : int
+            Not negative. In float32 on one machine, a sample depends on nothing but its embedding, the seed, the
+            number of its stimulus and its own number.
+        stimuli : sequence of int, optional
+            Number of each row's stimulus, where `embeddings` is a part of more. Default: 0 to n - 1.
+        device : str
+        dtype : {"float32", "bfloat16", "float16"}
+            For networks.
+        progress : bool, optional
+            Default: a bar when stderr is a terminal.
+
+        Returns
+        -------
+        array of uint8, shape (n, n_samples, height, width, 3)
+
+        Raises
+        ------
+        NotTrainedError
+        InputTypeError, InputValueError
+            For no samples, a negative seed, another width than `embedding` says, or values that are not finite.
+        """
+        import torch
+
+        dimension = self.embedding.dimension
+        array = check_embeddings(embeddings, dimension)
+        numbers = tuple(range(len(array))) if stimuli is None else tuple(int(number) for number in stimuli)
+        _check_sampling(n_samples, seed, numbers, len(array))
+        place, number_type = resolve_device(device), resolve_dtype(dtype)
+        with progress_bar("generate", len(array) * n_samples, show=progress) as advance:
+            request = Request(torch.from_numpy(array), int(n_samples), int(seed), numbers, place, number_type, advance)
+            return self._generate(request)
+
+    @abstractmethod
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What is stored beside `config`: all that `from_parts` needs."""
+
+    @abstractmethod
+    def _fit(
+        self, images: StimulusSet, embeddings: NDArray[np.float32], device: torch.device, progress: bool | None
+    ) -> None:
+        """Learn from checked input."""
+
+    @abstractmethod
+    def _generate(self, request: Request) -> NDArray[np.uint8]:
+        """Images, shape (n, n_samples, height, width, 3)."""
+
+    @abstractmethod
+    def _load(self, tensors: dict[str, torch.Tensor]) -> int:
+        """Take over stored tensors; gives the dimension of the embedding."""
+
+
+def check_embeddings(embeddings: ArrayLike, dimension: int | None = None) -> NDArray[np.float32]:
+    """Embeddings as a contiguous float32 array of shape (n, dimension).
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        For what is not numbers, another shape, no row, or values that are not finite (the first rows are named).
+
+    Examples
+    --------
+    >>> check_embeddings([[1.0, np.nan]])
+    Traceback (most recent call last):
+    braincodec.errors.InputValueError: embeddings must be finite; rows with NaN or infinity: 0
+    """
+    try:
+        array = np.ascontiguousarray(embeddings, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(f"embeddings must be numbers, shape (n, dimension): {error}") from None
+    if array.ndim != 2 or not array.size or dimension not in (None, array.shape[1]):
+        raise InputValueError(f"embeddings must have shape (n, {dimension or 'dimension'}), got {array.shape}")
+    bad = np.flatnonzero(~np.isfinite(array).all(1))
+    if len(bad):
+        named = ", ".join(map(str, bad[:MOST_ROWS_NAMED])) + (" ..." if len(bad) > MOST_ROWS_NAMED else "")
+        raise InputValueError(f"embeddings must be finite; rows with NaN or infinity: {named}")
+    return array
+
+
+def _check_sampling(n_samples: int, seed: int, numbers: tuple[int, ...], count: int) -> None:
+    for name, value, least in (("n_samples", n_samples, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise InputTypeError(f"{name} must be a whole number, got {value!r}")
+        if value < least:
+            raise InputValueError(f"{name} must be at least {least}, got {value}")
+    if len(numbers) != count or min(numbers) < 0:
+        raise InputValueError(f"stimuli must be one number from 0 for each of {count} embeddings, got {numbers[:9]}")

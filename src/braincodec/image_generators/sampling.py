@@ -1,0 +1,65 @@
+"""Randomness of samples, each with a generator of its own, and networks in another place or precision for a while."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def sample_generator(seed: int, stimulus: int, sample: int) -> torch.Generator:
+    """A generator, on the CPU, for one sample: seeded by `seed`, the number of its stimulus and its own number.
+
+    Examples
+    --------
+    >>> torch.randn(1, generator=sample_generator(0, 3, 1)) == torch.randn(1, generator=sample_generator(0, 3, 1))
+    tensor([True])
+    """
+    state = int(np.random.SeedSequence((seed, stimulus, sample)).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(state)
+
+
+def normal_noise(seed: int, stimuli: Sequence[int], n_samples: int, *shape: int) -> torch.Tensor:
+    """Standard normal numbers of float32, shape (stimuli, n_samples, ...), each sample from its own generator.
+
+    Examples
+    --------
+    >>> bool((normal_noise(0, [4, 7], 3, 5)[1, :2] == normal_noise(0, [7], 2, 5)[0]).all())
+    True
+    """
+    drawn = [
+        torch.randn(shape, generator=sample_generator(seed, stimulus, sample))
+        for stimulus in stimuli
+        for sample in range(n_samples)
+    ]
+    return torch.stack(drawn).view(len(stimuli), n_samples, *shape)
+
+
+def placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    """The network on `device` in `dtype`, in evaluation mode: itself where it is so already, else a copy.
+
+    A copy shares nothing with the network, and never exists in its old precision.
+
+    Examples
+    --------
+    >>> network = nn.Linear(2, 1).eval()
+    >>> placed(network, torch.device("cpu"), torch.float32) is network
+    True
+    >>> placed(network, torch.device("cpu"), torch.bfloat16).weight.dtype
+    torch.bfloat16
+    """
+    held = [*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())]
+    if all(tensor.device == device and tensor.dtype == dtype for tensor in held):
+        return network.eval()
+    memo: dict[int, Any] = {}
+    for tensor in held:
+        moved = tensor.detach().to(device, dtype, copy=True)
+        own = nn.Parameter(moved, requires_grad=False) if isinstance(tensor, nn.Parameter) else moved
+        memo[id(tensor)] = own
+    return copy.deepcopy(network, memo).to(device).eval()
