@@ -56,6 +56,21 @@ def plain_subject(value: Any) -> Subject:
     return int(value)
 
 
+def named_subject(asked: object, known: Iterable[str]) -> str | None:
+    """The one of `known` that is meant: as it is written, as a number, or with ``sub-`` before it; None for no such.
+
+    Examples
+    --------
+    >>> named_subject(1, ["01", "02"]), named_subject("sub-01", ["1"]), named_subject("3", ["01"])
+    ('01', '1', None)
+    """
+    names = list(known)
+    if str(asked) in names:
+        return str(asked)
+    by_number = {plain_subject(name): name for name in names}
+    return by_number.get(plain_subject(asked)) or by_number.get(plain_subject(str(asked).removeprefix("sub-")))
+
+
 def subject_folder(subject: Subject) -> str:
     """Name of the folder with a subject's model: characters that a path or address may not hold are escaped.
 

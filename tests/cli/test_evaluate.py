@@ -153,6 +153,7 @@ def test_overwrite_replaces_outputs(evaluate, predictions, tmp_path):
         (["x.npy", "--dataset", NAME], "has 2 subjects: 1, 2; choose with --subject"),
         (["x.npy", "--dataset", NAME, "--subject", "7"], "unknown subject '7' of test_pictures"),
         (["x.npy", "--dataset", NAME, "--subject", "1"], "x.npy"),
+        (["x.npy", "--dataset", NAME, "--subject", "sub-01"], "x.npy"),
         (["--dataset", NAME, "--subject", "1"], "give predictions"),
         (["x.npy", "--model", "m", "--dataset", NAME, "--subject", "1"], "give predictions"),
         (["a", "b", "c", "--dataset", NAME, "--subject", "1,2"], "3 predictions for 2 subjects"),

@@ -175,6 +175,11 @@ def test_mistakes_end_before_anything_is_trained(changes, error, words, tmp_path
     assert not (tmp_path / "out").exists() and not (tmp_path / "work" / "fits.txt").exists()
 
 
+def test_a_subject_may_be_written_as_studies_do(tmp_path):
+    names = {asked: train(settings(subject=asked)).models[0].piece.subject for asked in ("sub-01", "02", 2)}
+    assert names == {"sub-01": "1", "02": "2", 2: "2"}
+
+
 def test_an_existing_result_is_refused_unless_overwritten(tmp_path):
     out = tmp_path / "out"
     out.mkdir()

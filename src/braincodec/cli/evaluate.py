@@ -19,6 +19,7 @@ from braincodec.cli.options import (
 )
 from braincodec.cli.output import note, say, say_json, say_table
 from braincodec.errors import InputValueError, MissingFileError, UnknownNameError
+from braincodec.subjects import named_subject
 
 if TYPE_CHECKING:
     from braincodec.datasets import Dataset, Recording
@@ -210,10 +211,13 @@ def _subjects(dataset: Dataset, text: str | None) -> list[str]:
     names = parse_names(text)
     if names is None:
         return known
+    found = []
     for name in names:
-        if name not in known:
+        meant = named_subject(name, known)
+        if meant is None:
             raise UnknownNameError("subject", name, known, where=f"of {dataset.name}")
-    return names
+        found.append(meant)
+    return found
 
 
 def _given(predictions: list[str], model: str | None, store: str | None, anonymous: bool, subjects: list[str]) -> Any:

@@ -15,7 +15,7 @@ from braincodec.datasets import Dataset, Recording, Split, load_dataset
 from braincodec.datasets.catalogue import count_problems
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.responses.checks import ROI_MEMBERSHIP
-from braincodec.subjects import ALL, plain_subject, subject_folder
+from braincodec.subjects import ALL, named_subject, subject_folder
 
 if TYPE_CHECKING:
     from braincodec.training.config import DatasetChoice, SplitChoice, TrainConfig
@@ -96,10 +96,9 @@ def chosen_subjects(dataset: Dataset, asked: Iterable[object] | None) -> list[st
     if wanted is None or wanted == (ALL,):
         names = known
     else:
-        by_number = {plain_subject(name): name for name in known}
         names = []
         for one in wanted:
-            name = str(one) if str(one) in known else by_number.get(plain_subject(one))
+            name = named_subject(one, known)
             if name is None:
                 raise UnknownNameError("subject", str(one), known, where=f"of {dataset.name}")
             names.append(name)

@@ -153,8 +153,12 @@ def _subject_line(data: Own, name: str) -> str:
         f"{responses.sizes[dim]:,} {dim}s" for dim in responses.dims if dim not in ("stimulus", "repetition")
     )
     times = responses.coords.get("repetitions")
-    shown = f", shown {int(times.min())} to {int(times.max())} times" if times is not None else ""
+    shown = "" if times is None else f", shown {_range(int(times.min()), int(times.max()))} times"
     parts = ", ".join(f"{len(recording.split.ids(part)):,} {part}" for part in Split.PARTS if recording.split.ids(part))
     rois = recording.units["roi"].values.tolist() if "roi" in recording.units else []
     regions = f", regions {', '.join(map(str, rois[:8]))}{', ...' if len(rois) > 8 else ''}" if rois else ""
     return f"{name}: {responses.sizes['stimulus']:,} stimuli{shown}; {sizes} ({responses.dtype}){regions}; {parts}"
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least}" if least == most else f"{least} to {most}"
