@@ -291,6 +291,14 @@ def test_a_disk_that_is_really_full_leaves_no_result(small_disk):
     assert not (small_disk / "out").exists()
 
 
+def test_a_disk_too_small_to_begin_is_not_said_to_hold_anything(small_disk):
+    model = {"kind": "linear", "backbone": "gabor:bank", "layers": "scales.0"}
+    with pytest.raises(OutputError, match="are needed") as caught:
+        train(settings(output=small_disk / "out", model=model))
+    assert "is kept" not in str(caught.value)
+    assert not list(small_disk.iterdir())
+
+
 def test_linear_models_train_to_the_ceiling_of_a_simulated_cortex(tmp_path):
     result = train(
         {

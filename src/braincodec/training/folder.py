@@ -118,10 +118,13 @@ class ResultFolder:
 
     def abandon(self) -> None:
         """Leave nothing behind where nothing has been done yet."""
-        done = any(path.is_file() for path in (self.path / WORKSPACE).rglob("*"))
-        if self.begun and not done and not artefact_folders(self.path):
+        if self.begun and not self._holds_work():
             self.close()
             remove(self.path)
+
+    def _holds_work(self) -> bool:
+        computed = any(path.is_file() for path in (self.path / WORKSPACE).rglob("*"))
+        return computed or bool(artefact_folders(self.path))
 
     def finished(self, piece: Piece) -> Path | None:
         """The artefact of a piece that an interrupted run completed."""
@@ -157,6 +160,8 @@ class ResultFolder:
         full = error.errno in FULL or "No space left" in str(error)
         remedy = "make room and give the same command again" if full else "the same command goes on"
         words = str(error) if isinstance(error, BraincodecError) else str(write_error(self.output, error))
+        if not self._holds_work():
+            return OutputError(words)
         return OutputError(f"{words}; what is finished is kept in {self.path}: {remedy}")
 
 

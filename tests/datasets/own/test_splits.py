@@ -149,6 +149,13 @@ def test_trials_that_standardised_the_others_are_not_held_out_later():
     assert load_dataset("own", **options).subject("1").with_split(other).split == other
 
 
+def test_fractions_beside_a_split_are_refused_not_ignored(study):
+    with pytest.raises(InputValueError, match=r"there is one: the column split of the table; .* split=\"random\""):
+        load_dataset("own", study, fractions=(0.5, 0, 0.5)).subject("01")
+    drawn = load_dataset("own", study, fractions=(0.5, 0, 0.5), split="random", near_copies=False).subject("01").split
+    assert len(drawn.train) == len(drawn.test)
+
+
 def test_session_without_training_trials_cannot_be_z_scored():
     table = trial_table([0, 1, 2], session=["a", "a", "b"], split=["train", "train", "test"])
     stimuli = StimulusSet.open(pixels(), ids=image_names())

@@ -99,6 +99,15 @@ def test_network_is_run_once_for_each_training_stimulus_and_test_stimuli_are_nev
     assert one.identity() == two.identity()
 
 
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "5 are NaN for every"), (2.0, "0 are NaN .* 5 do not vary")])
+def test_responses_that_teach_nothing_are_refused(value, words, never_extracted):
+    def change(values):
+        values[:30] = value
+
+    with pytest.raises(InputValueError, match=f"none of 5 responses of example, subject 1, can be learnt: {words}"):
+        bc.LinearEncoder(tiny_backbone(), LAYERS).fit(voxels(change=change), device="cpu")
+
+
 def test_validation_stimuli_are_not_fitted():
     recording = voxels(3)
     ids = recording.split.train

@@ -260,6 +260,11 @@ class Study:
     def split(self) -> Split:
         """The split of all stimuli; one for all subjects."""
         kind = self._split_is
+        if kind != "random" and "fractions" in self.settings.model_fields_set:
+            raise InputValueError(
+                f"fractions= draws a split, but there is one: {self.split_in_words()}; leave fractions out, or say "
+                'split="random"'
+            )
         if kind == "given":
             split = stated_split(self.given["split"])
             known = set(self._ids)

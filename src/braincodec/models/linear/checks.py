@@ -56,8 +56,16 @@ def _check_responses(examples: Examples, repetition: int | None) -> None:
                 "a readout for each repetition needs all, repetitions='average' takes what there is"
             )
     targets = open_targets(read, len(examples.stimuli), examples.outputs)
+    absent = varying = 0
     for cut in targets.blocks():
-        targets.block(cut)
+        values, missing = targets.block(cut)
+        absent += int(missing.sum())
+        varying += int((np.ptp(values, axis=0) > 0).sum())
+    if not varying:
+        raise InputValueError(
+            f"none of {examples.outputs:,} responses of {examples.recording.dataset}, subject {examples.subject}, can "
+            f"be learnt: {absent:,} are NaN for every training stimulus, {examples.outputs - absent:,} do not vary"
+        )
 
 
 def check_sizes(recipe: LinearRecipe, plan: Plan, outputs: int) -> None:
