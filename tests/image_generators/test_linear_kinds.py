@@ -26,7 +26,7 @@ from .small_generators import IMAGES, embeddings, fitted, images_of, photographs
     queries=st.integers(1, 70),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_samples_are_the_nearest_of_the_gallery_as_scipy_measures(similarity, gallery, queries, seed):
     rows = np.random.default_rng(seed).normal(size=(gallery + queries, 5)).astype(np.float32)
     numbered = np.arange(gallery, dtype=np.uint8)[:, None, None, None].repeat(3, 3)

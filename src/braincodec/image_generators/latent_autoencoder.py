@@ -12,12 +12,11 @@ from pydantic import Field
 
 from braincodec.device import fast_matmul
 from braincodec.errors import InputValueError
-from braincodec.image_generators.autoencoder import Autoencoder, open_autoencoder
+from braincodec.image_generators.autoencoder import Autoencoder, open_autoencoder, stored_autoencoder
 from braincodec.image_generators.base import ImageGenerator, Request
 from braincodec.image_generators.images import ImageSize, read_images
 from braincodec.image_generators.linear_map import LinearConfig, LinearMap
 from braincodec.image_generators.sampling import placed
-from braincodec.image_generators.tiny_autoencoder import TinyAutoencoder
 from braincodec.models.lea.tiles import in_tiles
 from braincodec.progress import progress_bar
 
@@ -38,12 +37,15 @@ class LatentAutoencoderConfig(LinearConfig):
         Its files; see `open_autoencoder`. Of a stored generator, their names.
     image_size : int or (int, int), optional
         Of what is encoded and given back, multiples of the autoencoder's patch; default: that of the images.
+    network : dict
+        Of a stored generator, the autoencoder's own settings where its weights do not tell them.
     """
 
     shown_as = "latent autoencoder"
 
     autoencoder: tuple[str, ...] = Field((), max_length=2)
     image_size: ImageSize | None = None
+    network: dict[str, Any] = Field(default_factory=dict)
 
 
 class LatentAutoencoder(ImageGenerator):
@@ -68,13 +70,13 @@ class LatentAutoencoder(ImageGenerator):
             )
         self._autoencoder = open_autoencoder(self.config.autoencoder)
         names = tuple(Path(path).name for path in self.config.autoencoder)
-        self.config = self.config.model_copy(update={"autoencoder": names})
+        self.config = self.config.model_copy(update={"autoencoder": names, "network": self._autoencoder.settings})
 
     @classmethod
     def over(cls, autoencoder: Autoencoder, **settings: Any) -> Self:
         """An untrained generator over a network in memory."""
         generator = object.__new__(cls)
-        generator.config = cls.config_class.parse(settings)
+        generator.config = cls.config_class.parse({**settings, "network": autoencoder.settings})
         generator._autoencoder = autoencoder
         return generator
 
@@ -107,7 +109,7 @@ class LatentAutoencoder(ImageGenerator):
         prefix = "autoencoder."
         weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         self._map = LinearMap.from_tensors(tensors)
-        self._autoencoder = TinyAutoencoder.from_tensors(weights, "the stored autoencoder")
+        self._autoencoder = stored_autoencoder(self.config.network, weights)
         self._shape = channels, rows, columns = tuple(tensors.get("shape", torch.zeros(3)).int().tolist())
         if channels * rows * columns != len(self._map.mean):
             raise InputValueError(f"{len(self._map.mean)} values make no latents of shape {self._shape}")

@@ -96,9 +96,11 @@ class LinearMap:
             # on the CPU: small, and equal wherever images are made
             found = ridge_cv(embeddings, scores, config.alphas, folds=config.folds, device="cpu", progress=progress)
         residual = np.sqrt(np.maximum(-found.score, 0))
-        parts = (found.weights, found.intercept, residual)
-        return cls(*(torch.from_numpy(np.asarray(part, np.float32)) for part in parts), directions.contiguous(),
-                   torch.from_numpy(axes.mean.astype(np.float32)))  # fmt: skip
+        weights, intercept, spread, mean = (
+            torch.from_numpy(np.asarray(part, np.float32))
+            for part in (found.weights, found.intercept, residual, axes.mean)
+        )
+        return cls(weights, intercept, spread, directions.contiguous(), mean)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """All of it by name."""

@@ -45,7 +45,7 @@ class MaskGITConfig(GeneratorConfig):
 
     tokenizer_checkpoint: str | None = None
     token_generator_checkpoint: str | None = None
-    sampling: SamplingConfig = SamplingConfig()
+    sampling: SamplingConfig = SamplingConfig.parse({})
     rows: int | None = None
     tokenizer: TokenizerConfig | None = None
     token_generator: TokenGeneratorConfig | None = None

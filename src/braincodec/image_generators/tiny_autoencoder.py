@@ -49,6 +49,7 @@ class TinyAutoencoder(Autoencoder):
     def __init__(self, encoder: nn.Sequential | None, decoder: nn.Sequential) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
+        self.settings = {}
         self.patch = 2 ** sum(isinstance(layer, nn.Upsample) for layer in decoder)
 
     @classmethod
