@@ -1,4 +1,4 @@
-"""Nothing of held-out stimuli enters a trained model: other images and responses there leave its weights as they are."""
+"""Nothing of held-out stimuli enters a trained model: other images and responses there leave its weights alone."""
 
 from __future__ import annotations
 

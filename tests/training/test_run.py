@@ -138,12 +138,10 @@ def test_without_test_stimuli_it_is_judged_on_validation_and_says_so():
 
 
 def test_predictions_that_know_the_test_responses_are_called_out():
-    from braincodec.training.scoring import ceiling_warnings
-
     recording = SmallPeople(noise=3.0).subject("1")
     known = recording.part("test")[1].mean("repetition")
     scores = bc.evaluate(known, recording, metrics="correlation", draws=50, permutations=0)
-    assert "No model can predict better" in ceiling_warnings(scores)[0]
+    assert "No model can predict better" in scores.about["warnings"][0]
 
 
 @pytest.mark.parametrize(

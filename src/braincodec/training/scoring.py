@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from braincodec.evaluation import evaluate
-from braincodec.evaluation.scores.table import number, records
+from braincodec.evaluation.scores.table import records
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,11 +46,11 @@ def score_model(encoder: Encoder, recording: Recording, piece: Piece, part: str,
     Returns
     -------
     Scores
-        With a warning where the noise ceiling is exceeded; see `ceiling_warnings`.
+        With a warning where the noise ceiling is exceeded.
     """
     asked = config.evaluation
     rois = None if piece.rois is None else piece.rois if piece.roi is not None else ("all", *piece.rois)
-    scores = evaluate(
+    return evaluate(
         encoder,
         recording,
         part=part,  # type: ignore[arg-type]
@@ -66,32 +66,6 @@ def score_model(encoder: Encoder, recording: Recording, piece: Piece, part: str,
         device=config.device,
         batch_size=config.batch_size,
     )
-    found = ceiling_warnings(scores)
-    scores.about["warnings"] = [*found, *scores.about.get("warnings", ())]
-    return scores
-
-
-def ceiling_warnings(scores: Scores) -> list[str]:
-    """Where a score lies above its noise ceiling by more than its interval: no model can, so something is wrong.
-
-    Examples
-    --------
-    >>> from braincodec.evaluation.scores import Scores, make_table
-    >>> row = {"subject": "1", "roi": "V1", "metric": "correlation", "summary": "median over units", "value": 0.9,
-    ...        "normalised": 1.5, "normalised_low": 1.2, "normalised_high": 1.8, "n_stimuli": 50, "n_units": 10}
-    >>> ceiling_warnings(Scores(make_table([row])))[0][:60]
-    'V1 of subject 1: correlation is 1.500 of its noise ceiling ('
-    """
-    table = scores.table
-    beyond = table[table["metric"].isin(["correlation", "r2_correlation"]) & (table["normalised_low"] > 1)]
-    beyond = beyond.drop_duplicates(["subject", "roi"])
-    return [
-        f"{row.roi} of subject {row.subject}: {row.metric} is {number(row.normalised)} of its noise ceiling "
-        f"(interval {number(row.normalised_low)} to {number(row.normalised_high)}, {row.n_stimuli} stimuli). No model "
-        "can predict better than the ceiling: look for test stimuli among those of training, or for a ceiling of "
-        "other responses"
-        for row in beyond.itertuples()
-    ]
 
 
 def with_scores(

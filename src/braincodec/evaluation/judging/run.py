@@ -17,6 +17,7 @@ from braincodec.datasets.base import Dataset, Recording
 from braincodec.datasets.choosing import as_recordings
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.judging.about import describe
+from braincodec.evaluation.judging.beyond_ceiling import ceiling_warnings
 from braincodec.evaluation.judging.choose import choose_metrics
 from braincodec.evaluation.judging.decoding import (
     ImageTask,
@@ -164,7 +165,10 @@ def evaluate(
             else:
                 subjects.append(_score_decoding(prediction, recording, names, settings, progress))
     checked = leakage_of(recordings, leakage, part, seed, progress)
-    return merge_subjects(subjects, describe(givens, recordings, subjects, settings, checked, skipped))
+    scores = merge_subjects(subjects, describe(givens, recordings, subjects, settings, checked, skipped))
+    if part != "train":
+        scores.about["warnings"] = [*ceiling_warnings(scores), *scores.about["warnings"]]
+    return scores
 
 
 def _names_of(rois: Any) -> tuple[str, ...] | None:
