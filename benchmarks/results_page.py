@@ -49,10 +49,10 @@ averaged to {grid} x {grid} positions; layers that are taken together have equal
 
 `Receptive fields` are `braincodec.readouts.field_ridge_cv` on maps of at most 7 x 7 positions: weights of a channel
 are smooth over space (a Gaussian process of length 0.15 image widths) within a Gaussian window, and each neuron takes
-the window, of 35, that predicts it best in the inner folds. `Gaussian receptive fields` are the feature-weighted
-receptive field in closed form: weights over space are the window itself. Fine-tuning trains blocks 5 to 10 and a
-readout for each neuron of the three other sessions ({epochs} epochs, images shifted at random, none that is a near copy
-of one of the session's); the session's own neurons are then fitted on the new maps like all others.
+the mean of the three windows, of 35, that predict it best in the inner folds. `Gaussian receptive fields` are the
+feature-weighted receptive field in closed form: weights over space are the window itself. Fine-tuning trains blocks 5 to
+10 and a readout for each neuron of the three other sessions ({epochs} epochs, images shifted at random, none that is a
+near copy of one of the session's); the session's own neurons are then fitted on the new maps like all others.
 """
 
 RECOMMENDED = """\
@@ -73,7 +73,6 @@ with penalties by leaving one image out, beside .638 to .640 for receptive field
   .495; average over all positions .438 and .403 (210224).
 - One window for all neurons: .577 against .600 with one each (210224). No window but smooth weights: .566.
 - Other smoothness: .2 gives .637, .25 gives .633, none of it (the window itself) .607 on five blocks against .626.
-- Averages of several windows, weighted by their inner scores: .001 to .002 more.
 - Other mixtures of early, middle and late blocks than equal ones: .631 to .639; chosen for each neuron: .637.
 - Depthwise activations inside the blocks in addition (.640), or instead (.635); 112 pixels alone .634, 160 .631, 224
   .637.

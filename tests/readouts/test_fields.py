@@ -119,6 +119,24 @@ def test_windows_of_simulated_units_come_back_and_predict_new_stimuli():
     np.testing.assert_array_equal(fit.score, fit.scores.max(0))
 
 
+def test_prediction_is_the_mean_of_the_best_windows():
+    maps, new = maps_of(100), maps_of(30, seed=1)
+    windows = [(0.2, 0.2, 0.2), (-0.2, 0.2, 0.2), (0.0, -0.2, 0.3), (0.0, 0.0, np.inf)]
+    responses = np.random.default_rng(0).normal(size=(100, 6)) + seen(maps, (0.1, 0.1), 0.2)[:, None]
+    fit = field_ridge_cv(maps, responses, ALPHAS, windows=windows, average=2)
+    alone = [field_ridge_cv(maps, responses, ALPHAS, windows=[window]) for window in windows]
+    scores = np.stack([one.score for one in alone])
+    np.testing.assert_allclose(fit.scores, scores, rtol=1e-9)
+    np.testing.assert_array_equal(fit.averaged, np.argsort(-scores, axis=0)[:2])
+    np.testing.assert_array_equal(fit.window, fit.averaged[0])
+    np.testing.assert_array_equal(fit.alpha, [alone[best].alpha[unit] for unit, best in enumerate(fit.window)])
+    predicted = np.stack([one.predict(new) for one in alone])
+    expected = np.take_along_axis(predicted, fit.averaged[:, None], axis=0).mean(0)
+    np.testing.assert_allclose(fit.predict(new), expected, atol=1e-5)
+    few = field_ridge_cv(maps, responses, ALPHAS, windows=windows[:1], average=3)
+    np.testing.assert_allclose(few.predict(new), predicted[0], atol=1e-6)
+
+
 def test_responses_without_signal_are_not_predicted():
     maps, new = maps_of(150), maps_of(300, seed=1)
     random = np.random.default_rng(0)
@@ -164,6 +182,7 @@ def test_groups_stay_on_one_side_and_nothing_of_a_fold_leaks():
         ({"windows": [(0, 0, 0)]}, "positive sizes"),
         ({"windows": [(0, 0)]}, "x, y and size"),
         ({"smoothness": 0}, "smoothness"),
+        ({"average": 0}, "average must be at least 1 window"),
         ({"smoothness": np.nan}, "smoothness"),
         ({"folds": 40}, "folds"),
         ({"folds": [(np.arange(5), np.arange(5, 10))]}, "either side"),

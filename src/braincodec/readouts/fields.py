@@ -36,12 +36,16 @@ class FieldRidgeFit:
     windows : array of float64, shape (windows, 3)
         Those tried: centre to the right of the image's and above it, and standard deviation, in image widths.
     window : array of int, shape (units,)
-        Which of them a unit uses; -1 for a unit without data.
+        Which of them predicts a unit best; -1 for a unit without data.
+    averaged : array of int, shape (averaged, units)
+        All that a unit uses, the best first.
     weights : dict of str to array of float32, each of shape (channels, height, width, units)
         Of every layer's maps.
     intercept, alpha : array of float64, shape (units,)
+        The strength is that of the best window.
     score : array of float64, shape (units,)
-        Negative mean squared error on held-out stimuli, averaged over folds. The best of several: slightly too good.
+        Of the best window: negative mean squared error on held-out stimuli, averaged over folds. Being the best of
+        several, it is slightly too good.
     scores : array of float64, shape (windows, units)
         The same for each window, at its best strength.
     missing, constant : array of bool, shape (units,)
@@ -50,6 +54,7 @@ class FieldRidgeFit:
 
     windows: Doubles
     window: NDArray[np.int64]
+    averaged: NDArray[np.int64]
     weights: dict[str, NDArray[np.float32]]
     intercept: Doubles
     alpha: Doubles
@@ -77,7 +82,7 @@ class FieldRidgeFit:
         return found
 
     def __repr__(self) -> str:
-        used = np.unique(self.window[self.window >= 0])
+        used = np.unique(self.averaged[self.averaged >= 0])
         return f"<FieldRidgeFit: {len(self.window):,} units, {len(used)} of {len(self.windows)} windows in use>"
 
 
@@ -88,6 +93,7 @@ def field_ridge_cv(
     *,
     windows: ArrayLike | None = None,
     smoothness: float = 0.15,
+    average: int = 3,
     folds: Any = 5,
     groups: ArrayLike | None = None,
     shuffle: bool = True,
@@ -111,6 +117,9 @@ def field_ridge_cv(
     smoothness : float
         Distance in image widths over which weights are alike; infinite for weights that are the window itself, which
         is the feature-weighted receptive field.
+    average : int
+        How many of a unit's best windows are averaged, each with its own strength: neighbouring ones predict about as
+        well, and their mean better than any of them. At most as many as there are.
     folds, groups, shuffle, seed, units, device, progress
         As in `ridge_cv`; every fold is fitted on all stimuli that it leaves in.
 
@@ -121,7 +130,8 @@ def field_ridge_cv(
     Raises
     ------
     InputTypeError, InputValueError
-        As `ridge_cv`; also for maps that are not maps, and windows or smoothness that are not positive.
+        As `ridge_cv`; also for maps that are not maps, and for `windows`, `smoothness` or `average` that are not
+        positive.
 
     Notes
     -----
@@ -146,17 +156,20 @@ def field_ridge_cv(
     tried = check_windows(field_windows() if windows is None else windows)
     if not smoothness > 0:
         raise InputValueError(f"smoothness must be positive, in image widths, not {smoothness}")
+    if average < 1:
+        raise InputValueError(f"average must be at least 1 window, not {average}")
     targets = open_targets(responses, stimuli, units)
     strengths = DEFAULT_ALPHAS if alphas is None else check_alphas(alphas)
     folds = make_folds(stimuli, folds, groups=groups, shuffle=shuffle, seed=seed, least=2)
     place = precise_device(resolve_device(device))
     left_out = [rows.to(place) for rows in rows_left_out(folds, stimuli)]
     layers = [MapLayer(name, values, smoothness, place) for name, values in arrays.items()]
-    choice = _Choice(len(tried), targets, strengths, left_out)
+    choice = _Choice(len(tried), min(average, len(tried)), targets, strengths, left_out)
     with torch.inference_mode(), progress_bar("windows", len(tried), show=progress) as advance:
         for number, window in enumerate(tried):
             choice.consider(number, torch.stack([layer.kernel(window) for layer in layers]).sum(0))
             advance(1)
+        choice.sort()
         weights = {layer.name: choice.weights_of(layer, tried) for layer in layers}
     warn_about_units(choice.missing, choice.constant)
     intercept = choice.intercept - sum(
@@ -164,11 +177,12 @@ def field_ridge_cv(
     )
     return FieldRidgeFit(
         tried,
+        choice.window[0],
         choice.window,
         weights,
         intercept,
-        choice.alpha,
-        choice.score,
+        choice.alpha[0],
+        choice.score[0],
         choice.scores,
         choice.missing,
         choice.constant,
@@ -176,18 +190,22 @@ def field_ridge_cv(
 
 
 class _Choice:
-    """The best window so far of each unit, and its readout as weights of stimuli."""
+    """The best windows so far of each unit, and their readouts as weights of stimuli."""
 
-    def __init__(self, windows: int, targets: Targets, alphas: Doubles, left_out: list[torch.Tensor]) -> None:
+    def __init__(
+        self, windows: int, kept: int, targets: Targets, alphas: Doubles, left_out: list[torch.Tensor]
+    ) -> None:
         self.targets, self.alphas, self.left_out = targets, alphas, left_out
         self.scores = np.full((windows, targets.units), np.nan)
-        self.window = np.full(targets.units, -1)
-        self.alpha, self.intercept, self.score = np.full((3, targets.units), np.nan)
-        self.dual = np.full((targets.stimuli, targets.units), np.nan)
+        self.intercept = np.full(targets.units, np.nan)
+        # one row for each window that is kept, in no order
+        self.window = np.full((kept, targets.units), -1)
+        self.alpha, self.score = np.full((2, kept, targets.units), np.nan)
+        self.dual = np.full((kept, targets.stimuli, targets.units), np.nan)
         self.missing, self.constant = np.zeros((2, targets.units), bool)
 
     def consider(self, number: int, kernel: torch.Tensor) -> None:
-        """Take a window for the units that it predicts better; of equals the first stays."""
+        """Keep a window for the units that it predicts better than the worst kept; of equals the first stays."""
         mean = float(kernel.trace()) / len(kernel)
         if not mean > 0:
             raise InputValueError(f"all maps are constant over the {len(kernel)} stimuli; there is nothing to fit")
@@ -200,12 +218,14 @@ class _Choice:
             loss, alpha = self._search(ridge, responses)
             self.missing[units], self.constant[units] = missing, (np.ptp(values, axis=0) == 0) & ~missing
             self.scores[number, units] = np.where(missing, np.nan, -loss)
-            better = ~missing & ~(-loss <= self.score[units])  # a comparison with NaN is False
+            row = np.nan_to_num(self.score[:, units], nan=-np.inf).argmin(0)  # the worst kept, or a free one
+            worst = np.take_along_axis(self.score[:, units], row[None], 0)[0]
+            better = ~missing & ~(-loss <= worst)  # a comparison with NaN is False
             dual = ridge.dual(responses[:, better], torch.as_tensor(alpha[better], device=kernel.device)) / mean
-            at = np.arange(units.start, units.stop)[better]
-            self.window[at], self.alpha[at], self.score[at] = number, alpha[better], -loss[better]
+            at, row = np.arange(units.start, units.stop)[better], row[better]
+            self.window[row, at], self.alpha[row, at], self.score[row, at] = number, alpha[better], -loss[better]
             self.intercept[at] = intercept.cpu().numpy()[better]
-            self.dual[:, at] = dual.cpu().numpy()
+            self.dual[row, :, at] = dual.cpu().numpy().T
 
     def _search(self, ridge: KernelRidge, responses: torch.Tensor) -> tuple[Doubles, Doubles]:
         """Least mean squared error over folds of each unit, and the strength that gives it."""
@@ -216,10 +236,20 @@ class _Choice:
         best = best_alphas(-losses, self.alphas)
         return np.take_along_axis(losses, best[None], axis=0)[0], self.alphas[best]
 
+    def sort(self) -> None:
+        """Order what is kept by its score, the best first; of equals the earlier window."""
+        order = np.lexsort((self.window, -self.score), axis=0)
+        self.window, self.alpha, self.score = (
+            np.take_along_axis(values, order, 0) for values in (self.window, self.alpha, self.score)
+        )
+        self.dual = np.take_along_axis(self.dual, order[:, None], 0)
+
     def weights_of(self, layer: MapLayer, windows: Doubles) -> NDArray[np.float32]:
-        """Weights of a layer's maps, (channels, height, width, units)."""
-        weights = np.full((*layer.shape, len(self.window)), np.nan, np.float32)
-        for number in np.unique(self.window[self.window >= 0]):
-            here = self.window == number
-            weights[..., here] = layer.weights(windows[number], self.dual[:, here])
+        """Weights of a layer's maps, (channels, height, width, units): the mean over the windows that are kept."""
+        weights = np.where(self.missing, np.nan, np.zeros((*layer.shape, len(self.missing)), np.float32))
+        weights = weights.astype(np.float32, copy=False)
+        for kept, dual in zip(self.window, self.dual, strict=True):
+            for number in np.unique(kept[kept >= 0]):
+                here = kept == number
+                weights[..., here] += layer.weights(windows[number], dual[:, here]) / len(self.window)
         return weights

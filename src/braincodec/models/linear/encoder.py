@@ -44,7 +44,8 @@ class LinearEncoder(BackboneEncoder):
         - ``banded``: each unit weighs the layers by itself, found by random search
         - ``best_layer``: ridge on the one layer that is best for the unit in cross-validation
         - ``kernel_sum``: ridge on all layers, each scaled to the same total variance
-        - ``fields``: smooth weights of feature maps, within the window over the image that suits the unit best
+        - ``fields``: smooth weights of feature maps within a window over the image, averaged over the three windows
+          that predict the unit best
 
         From ``banded`` on, each layer is a feature space of its own.
     pooling : {"flatten", "spatial_mean", "class_token"}

@@ -26,6 +26,8 @@ MAP_DIMS = 3  # channels, height, width
 MapShapes = dict[str, tuple[int, ...]]
 # copies of the maps while they are read and centred
 COPIES = 3
+# bytes of a stimulus and an output while the windows that a unit averages are kept
+KEPT_BYTES = 3 * 8
 
 
 class FieldReadouts(NamedTuple):
@@ -74,6 +76,7 @@ def check_room(plan: Plan, outputs: int) -> None:
     InputValueError
     """
     needed = 4 * sum(plan.widths.values()) * (COPIES * plan.stimuli + 2 * outputs)
+    needed += KEPT_BYTES * plan.stimuli * outputs
     if needed > free_main_memory():
         raise InputValueError(
             f"readout='fields' of {plan.stimuli:,} stimuli and {outputs:,} outputs on maps of "
