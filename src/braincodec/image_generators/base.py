@@ -30,6 +30,7 @@ IMAGE_GENERATORS = Registry(
         "pixel_components": "braincodec.image_generators.pixel_components:PixelComponents",
         "latent_autoencoder": "braincodec.image_generators.latent_autoencoder:LatentAutoencoder",
         "maskgit": "braincodec.image_generators.maskgit:MaskGIT",
+        "diffusion": "braincodec.image_generators.diffusion:Diffusion",
     },
 )
 MOST_ROWS_NAMED = 5
