@@ -139,7 +139,7 @@ def test_corrupted_file_is_refused_and_not_kept(root, tmp_path):
     files.pipe_file("/source/one/subject-01/model.safetensors", good[:-1] + bytes([good[-1] ^ 1]))
     with pytest.raises(DamagedFileError, match=r"one/subject-01/model\.safetensors differs from its checksum"):
         fetch("memory://source", tmp_path / "here", cache=tmp_path / "cache", progress=False)
-    assert not contents(tmp_path / "here") if (tmp_path / "here").exists() else True
+    assert not (tmp_path / "here").exists()
     files.pipe_file("/source/one/subject-01/model.safetensors", good)
     fetch("memory://source", tmp_path / "here", cache=tmp_path / "cache", progress=False)
     assert (tmp_path / "here/one/subject-01/model.safetensors").read_bytes() == good

@@ -140,6 +140,7 @@ class Bundle:
                 self._bring(file, temporary, advance)
             return
         target = output / self.place
+        made = [folder for folder in target.parents if not folder.exists()]  # innermost first
         staged = target.parent / f".{uuid.uuid4().hex[:12]}-{target.name}"
         try:
             staged.mkdir(parents=True)
@@ -157,6 +158,9 @@ class Bundle:
             raise write_error(target, error) from error
         finally:
             remove(staged)
+            for folder in made:
+                with contextlib.suppress(OSError):  # it holds what was fetched
+                    folder.rmdir()
 
     def _bring(self, file: FoundFile, target: Path, advance: Callable[[int], None]) -> None:
         told = 0
