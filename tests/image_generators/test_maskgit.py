@@ -71,3 +71,14 @@ def test_brain_floats_serve_both_networks_and_leave_them_as_they_were():
     before = generator.generate(embeddings(2), device="cpu")
     assert generator.generate(embeddings(2), dtype="bfloat16", device="cpu").shape == before.shape
     np.testing.assert_array_equal(generator.generate(embeddings(2), device="cpu"), before)
+
+
+def test_checkpoints_of_the_published_code_make_images(golden):
+    names = {"tokenizer_checkpoint": "maskgit_vq", "token_generator_checkpoint": "maskgit_transformer"}
+    files = {part: str(golden / "lea" / f"{name}.pt") for part, name in names.items()}
+    generator = MaskGIT(**files, sampling={"steps": 3})
+    rows = np.random.default_rng(0).normal(size=(2, generator.embedding.dimension))
+    images = generator.generate(rows, n_samples=2, device="cpu")
+    side = generator.config.rows * generator.config.tokenizer.patch
+    assert images.shape == (2, 2, side, side, 3)
+    np.testing.assert_array_equal(generator.generate(rows[1:], stimuli=[1], device="cpu")[0, 0], images[1, 0])

@@ -15,9 +15,9 @@ from braincodec.errors import InputValueError
 from braincodec.image_generators.autoencoder import Autoencoder, open_autoencoder, stored_autoencoder
 from braincodec.image_generators.base import ImageGenerator, Request
 from braincodec.image_generators.images import ImageSize, read_images
-from braincodec.image_generators.linear_map import LinearConfig, LinearMap
+from braincodec.image_generators.linear_map import EMBEDDINGS_AT_ONCE, LinearConfig, LinearMap
 from braincodec.image_generators.sampling import placed
-from braincodec.models.lea.tiles import in_tiles
+from braincodec.models.lea.tiles import in_tiles, tile_for
 from braincodec.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -117,10 +117,11 @@ class LatentAutoencoder(ImageGenerator):
 
     def _generate(self, request: Request) -> NDArray[np.uint8]:
         network = placed(self._autoencoder, request.device, request.dtype)
+        tile = min(tile_for(request.device), EMBEDDINGS_AT_ONCE)  # what comes in rows of so many is not filled up
 
         def render(vectors: torch.Tensor) -> torch.Tensor:  # (rows, channels * rows * columns)
             latents = vectors.view(-1, *self._shape).to(request.device, request.dtype)
-            return as_pixels(in_tiles(network.decode, latents))
+            return as_pixels(in_tiles(network.decode, latents, tile=tile))
 
         with torch.inference_mode(), fast_matmul(request.device):
             return self._map.images(request, self.config.temperature, render)
