@@ -50,9 +50,9 @@ averaged to {grid} x {grid} positions; layers that are taken together have equal
 `Receptive fields` are `braincodec.readouts.field_ridge_cv` on maps of at most 7 x 7 positions: weights of a channel
 are smooth over space (a Gaussian process of length 0.15 image widths) within a Gaussian window, and each neuron takes
 the mean of the three windows, of 35, that predict it best in the inner folds. `Gaussian receptive fields` are the
-feature-weighted receptive field in closed form: weights over space are the window itself. Fine-tuning trains blocks 5 to
-10 and a readout for each neuron of the three other sessions ({epochs} epochs, images shifted at random, none that is a
-near copy of one of the session's); the session's own neurons are then fitted on the new maps like all others.
+feature-weighted receptive field in closed form: weights over space are the window itself. Fine-tuning trains blocks 5
+to 10 and a readout for each neuron of the three other sessions ({epochs} epochs, images shifted at random, none that
+is a near copy of one of the session's); the session's own neurons are then fitted on the new maps like all others.
 """
 
 RECOMMENDED = """\
