@@ -178,17 +178,6 @@ def test_a_subject_may_be_written_as_studies_do(tmp_path):
     assert names == {"sub-01": "1", "02": "2", 2: "2"}
 
 
-def test_an_existing_result_is_refused_unless_overwritten(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "mine.txt").write_text("dear")
-    with pytest.raises(OutputError, match="exists"):
-        train(settings(output=out))
-    assert (out / "mine.txt").read_text() == "dear" and not (tmp_path / "out.partial").exists()
-    train(settings(output=out), overwrite=True)
-    assert not (out / "mine.txt").exists() and (out / "train.yaml").is_file()
-
-
 KILLED = """
 import sys
 sys.path.insert(0, {parent!r})
@@ -246,14 +235,6 @@ def test_two_processes_do_not_write_the_same_result(tmp_path):
     assert train(settings(output=tmp_path / "out")).path == tmp_path / "out"
 
 
-def test_a_folder_in_the_way_is_left_alone(tmp_path):
-    (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial" / "thesis.tex").write_text("dear")
-    with pytest.raises(OutputError, match="but thesis"):
-        train(settings(output=tmp_path / "out"))
-    assert (tmp_path / "out.partial" / "thesis.tex").read_text() == "dear"
-
-
 def test_a_mistake_that_the_fit_finds_leaves_nothing_behind(tmp_path):
     wrong = {"kind": "linear", "backbone": "gabor:bank", "layers": "scale.*"}
     with pytest.raises(UnknownNameError, match="layer"):
@@ -280,21 +261,6 @@ def test_a_full_disk_is_explained_and_the_run_goes_on_after_room_was_made(tmp_pa
             train(settings(output=tmp_path / "out"))
     assert not (tmp_path / "out").exists() and not list((tmp_path / "out.partial").rglob("model.safetensors"))
     assert train(settings(output=tmp_path / "out")).path == tmp_path / "out"
-
-
-def test_a_disk_that_is_really_full_leaves_no_result(small_disk):
-    (small_disk / "ballast").write_bytes(b"\0" * (3 * 2**20 - 40_000))
-    with pytest.raises(OutputError, match="same command"):
-        train(settings(output=small_disk / "out"))
-    assert not (small_disk / "out").exists()
-
-
-def test_a_disk_too_small_to_begin_is_not_said_to_hold_anything(small_disk):
-    model = {"kind": "linear", "backbone": "gabor:bank", "layers": "scales.0"}
-    with pytest.raises(OutputError, match="are needed") as caught:
-        train(settings(output=small_disk / "out", model=model))
-    assert "is kept" not in str(caught.value)
-    assert not list(small_disk.iterdir())
 
 
 def test_linear_models_train_to_the_ceiling_of_a_simulated_cortex(tmp_path):

@@ -168,6 +168,9 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        for name in ("subject", "roi"):
+            if getattr(self, name) == ():
+                raise ValueError(f"{name} names nothing; leave it out, or say all")
         if self.roi is not None and ALL in self.roi and len(self.roi) > 1:
             raise ValueError("roi: 'all' stands for every unit and has no other beside it")
         for subject in self.subject or ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ class ResultFolder:
         InputValueError
             When an interrupted run had other settings.
         """
-        refuse_existing(self.output, overwrite=self.overwrite)
+        refuse_output(self.output, self.config, overwrite=self.overwrite)
         earlier = self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -163,6 +164,28 @@ class ResultFolder:
         if not self._holds_work():
             return OutputError(words)
         return OutputError(f"{words}; what is finished is kept in {self.path}: {remedy}")
+
+
+def refuse_output(output: Path, config: TrainConfig, *, overwrite: bool) -> None:
+    """Raise where a result cannot go, or would replace anything but an earlier result.
+
+    Raises
+    ------
+    OutputError
+    """
+    if output.name in ("", ".."):
+        raise OutputError(f"{str(output)!r} is no name for a new folder; take one inside it: {output / 'model'}")
+    refuse_existing(output, overwrite=overwrite)
+    if not os.path.lexists(output):
+        return
+    if not (output / SETTINGS).is_file():
+        raise OutputError(
+            f"{output} is no earlier result (there is no {SETTINGS} in it), so it is not overwritten; choose another "
+            "name, or remove it yourself"
+        )
+    root = config.dataset.root
+    if root is not None and "://" not in root and Path(root).resolve().is_relative_to(output.resolve()):
+        raise OutputError(f"{output} holds the data, {root}, so it is not overwritten; choose another name")
 
 
 def _remark() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.artefact import CONFIG, read_config
-from braincodec.atomic import atomic_path, refuse_existing, write_error
+from braincodec.atomic import atomic_path, write_error
 from braincodec.errors import BraincodecError, InputTypeError, InputValueError, MissingExtraError, OutputError
 from braincodec.evaluation.scores import Scores
 from braincodec.training.checks import check_names
@@ -27,7 +27,7 @@ from braincodec.training.data import (
     pieces_of,
     regions_of_anybody,
 )
-from braincodec.training.folder import OF_THE_DISK, REPORT, REPORTS, ResultFolder
+from braincodec.training.folder import OF_THE_DISK, REPORT, REPORTS, ResultFolder, refuse_output
 from braincodec.training.overrides import with_overrides
 from braincodec.training.result import TrainedModel, TrainResult, score_line, scores_table
 from braincodec.training.scoring import score_model, with_scores
@@ -98,11 +98,13 @@ def train(
     """
     resolved = resolve(config, overrides, allow_import=allow_import)
     if resolved.output is not None:
-        refuse_existing(Path(resolved.output).expanduser(), overwrite=overwrite)
+        refuse_output(Path(resolved.output).expanduser(), resolved, overwrite=overwrite)
     check_names(resolved)
     dataset = open_dataset(resolved.dataset)
     pieces = _pieces(resolved, dataset, chosen_subjects(dataset, resolved.subject))
-    first = next(pieces)  # what is wrong with subjects, regions and split shows before anything is written
+    first = next(pieces, None)  # what is wrong with subjects, regions and split shows before anything is written
+    if first is None:
+        raise InputValueError(f"no subject that was chosen has any of the regions {', '.join(resolved.roi or ())}")
     if resolved.output is None:
         return _train_in_memory(resolved, chain([first], pieces), progress, say)
     folder = ResultFolder(Path(resolved.output).expanduser(), resolved, overwrite=overwrite)
