@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec import __version__
-from braincodec.atomic import atomic_path
+from braincodec.atomic import atomic_path, refuse_other_folder
 from braincodec.card import model_card
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError, MissingFileError
@@ -113,6 +113,8 @@ def write_artefact(path: str | Path, encoder: Encoder, *, overwrite: bool = Fals
         model=encoder.config.model_dump(mode="json"),
         description=with_accuracy(encoder),
     )
+    if overwrite:
+        refuse_other_folder(path, CONFIG, "artefact")
     with atomic_path(path, overwrite=overwrite) as folder:
         folder.mkdir()
         (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -68,6 +68,25 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{target} exists; choose another name or ask to overwrite it (--overwrite, overwrite=True)")
 
 
+def refuse_other_folder(target: Path, mark: str, what: str) -> None:
+    """Raise `OutputError` where `target` is no earlier one of its kind, so that overwriting would lose other files.
+
+    Parameters
+    ----------
+    target : Path
+        Need not exist; may be empty.
+    mark : str
+        File that every folder of the kind has.
+    what : str
+        Name of the kind.
+    """
+    if target.is_dir() and not (target / mark).is_file() and any(target.iterdir()):
+        raise OutputError(
+            f"{target} is no earlier {what} (there is no {mark} in it), so it is not overwritten; choose another name, "
+            "or remove it yourself"
+        )
+
+
 def replace(source: Path, target: Path) -> None:
     """Rename `source` to `target`, replacing what was there: file, folder or link."""
     folder_in_the_way = target.is_dir() and not target.is_symlink()

@@ -50,6 +50,13 @@ def test_saved_folder_holds_no_pickle_and_is_not_replaced_unasked(tmp_path):
     assert Scores.load(folder).value("pixel_correlation") > decoding_scores().value("pixel_correlation")
 
 
+def test_other_files_are_not_replaced_by_scores(tmp_path):
+    (tmp_path / "thesis.tex").write_text("dear")
+    with pytest.raises(OutputError, match=r"no earlier scores \(there is no scores.json in it\)"):
+        decoding_scores().save(tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.tex").read_text() == "dear"
+
+
 def test_missing_and_damaged_files_are_named(tmp_path):
     with pytest.raises(MissingFileError, match="nowhere"):
         Scores.load(tmp_path / "nowhere")

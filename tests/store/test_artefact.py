@@ -156,6 +156,13 @@ def test_existing_artefact_is_kept_unless_overwriting_is_asked_for(saved):
     assert [item.name for item in saved.parent.iterdir()] == [saved.name]
 
 
+def test_other_files_are_not_replaced_by_an_artefact(tmp_path):
+    (tmp_path / "thesis.tex").write_text("dear")
+    with pytest.raises(OutputError, match=r"no earlier artefact \(there is no config.json in it\)"):
+        gabor_linear().save(tmp_path, overwrite=True)
+    assert (tmp_path / "thesis.tex").read_text() == "dear"
+
+
 @pytest.mark.parametrize("free", [0, 4096, 16_000, 60_000, 2 * 2**20])
 @pytest.mark.parametrize("make", [gabor_linear, lambda: fwrf(40)], ids=["small", "large"])
 def test_full_disk_is_an_output_error_and_leaves_nothing(small_disk, make, free):

@@ -80,7 +80,8 @@ def evaluate(
     anonymous: Anonymous = False,
 ) -> None:
     """Score predictions or a model. Against a data set, with ceilings, intervals, floors and a leakage check."""
-    from braincodec.atomic import refuse_existing
+    from braincodec.atomic import refuse_existing, refuse_other_folder
+    from braincodec.evaluation.scores.storage import SCORES
 
     trained = [] if dataset or model else _trained(predictions or [], subject, roi)
     if not dataset and not trained:
@@ -89,6 +90,8 @@ def evaluate(
     for file in (output, html, latex, json_file):
         if file is not None:
             refuse_existing(file, overwrite=overwrite)
+    if output is not None:
+        refuse_other_folder(output, SCORES, "scores")
     if trained:
         given, recordings, rois = _own_data(trained, root, dataset_option, roi)
     else:

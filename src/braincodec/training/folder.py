@@ -9,7 +9,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 from braincodec import __version__
 from braincodec.artefact import CONFIG, artefact_folders
-from braincodec.atomic import atomic_path, exclusive_lock, refuse_existing, remove, replace, write_error
+from braincodec.atomic import (
+    atomic_path,
+    exclusive_lock,
+    refuse_existing,
+    refuse_other_folder,
+    remove,
+    replace,
+    write_error,
+)
 from braincodec.errors import BraincodecError, InputValueError, OutputError
 from braincodec.training.settings_file import read_settings, settings_text
 
@@ -178,11 +186,7 @@ def refuse_output(output: Path, config: TrainConfig, *, overwrite: bool) -> None
     refuse_existing(output, overwrite=overwrite)
     if not os.path.lexists(output):
         return
-    if not (output / SETTINGS).is_file():
-        raise OutputError(
-            f"{output} is no earlier result (there is no {SETTINGS} in it), so it is not overwritten; choose another "
-            "name, or remove it yourself"
-        )
+    refuse_other_folder(output, SETTINGS, "result")
     root = config.dataset.root
     if root is not None and "://" not in root and Path(root).resolve().is_relative_to(output.resolve()):
         raise OutputError(f"{output} holds the data, {root}, so it is not overwritten; choose another name")

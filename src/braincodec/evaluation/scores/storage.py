@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from braincodec.atomic import atomic_path
+from braincodec.atomic import atomic_path, refuse_other_folder
 from braincodec.errors import BraincodecError, DamagedFileError, InputValueError, MissingFileError
 from braincodec.evaluation.scores.export import FORMAT, FORMAT_VERSION, to_dict
 from braincodec.evaluation.scores.table import TABLE_COLUMNS, make_table
@@ -29,6 +29,8 @@ BOOLEAN = "roi_membership"
 def save(scores: Scores, folder: str | Path, *, overwrite: bool = False) -> Path:
     """See `Scores.save`."""
     folder = Path(folder)
+    if overwrite:
+        refuse_other_folder(folder, SCORES, "scores")
     with atomic_path(folder, overwrite=overwrite) as temporary:
         temporary.mkdir()
         text = json.dumps(to_dict(scores), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
