@@ -14,7 +14,7 @@ help:
 	@echo "make demo       install, predict brain maps of photographs with a simulated subject, draw them"
 	@echo "make test       quick tests; make test-slow: the others"
 	@echo "make lint       ruff; make types: mypy"
-	@echo "make bench      speed and memory of encoding and of judging, with this machine's own limits"
+	@echo "make bench      speed and memory of encoding, judging and training, with this machine's own limits"
 	@echo "make clean      remove what was built, and the virtual environment"
 
 $(BIN)/python:
@@ -54,6 +54,8 @@ types: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/judge.py
+	$(BIN)/python benchmarks/ridge.py
+	$(BIN)/python benchmarks/reduction.py
 
 clean:
 	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
