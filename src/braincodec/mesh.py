@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 HemisphereName = Literal["left", "right"]
 HEMISPHERES: tuple[HemisphereName, HemisphereName] = ("left", "right")
 VERTICES = 10_242
-FACES = 20_480
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ SCALES = 4
 ORIENTATIONS = 8
 # wavelength and envelope of the filters in pixels of their own scale; each scale halves the image
 WAVELENGTH, ENVELOPE, KERNEL = 5.0, 2.2, 13
-COLOUR_CONTRASTS = 2
 
 
 class GaborScale(nn.Module):

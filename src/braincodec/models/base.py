@@ -49,6 +49,13 @@ class Encoder(Trainable):
         simulated = ", simulated" if about.simulated else ""
         return f"<{type(self).__name__} {about.model}, subject {about.subject}{roi}: {shape}{simulated}>"
 
+    @property
+    def subjects(self) -> list[str]:
+        """Names of the subjects whose responses it predicts."""
+        if "subject" in self.units:
+            return list(dict.fromkeys(self.units["subject"].values.astype(str).tolist()))
+        return [str(self.description.subject)]
+
     def of_subject(self, subject: object) -> Encoder:
         """The same model for the units of one of several subjects.
 
@@ -56,18 +63,13 @@ class Encoder(Trainable):
         ------
         UnknownNameError
         """
-        subjects = self.units["subject"].values.astype(str) if "subject" in self.units else None
-        if subjects is None or "unit" not in self.response_dims:
-            known = [str(self.description.subject)]
-            if str(subject) in known:
-                return self
-        else:
-            known = list(dict.fromkeys(subjects.tolist()))
-            if known == [str(subject)]:
-                return self
-            if str(subject) in known:
-                return self.select(unit=np.flatnonzero(subjects == str(subject)))
-        raise UnknownNameError("subject", str(subject), known, where=f"of {self.description.model}")
+        known = self.subjects
+        if str(subject) not in known:
+            raise UnknownNameError("subject", str(subject), known, where=f"of {self.description.model}")
+        if len(known) == 1:
+            return self
+        owner = self.units["subject"]
+        return self.select(**{str(owner.dims[0]): np.flatnonzero(owner.values.astype(str) == str(subject))})
 
     # what a kind of model provides
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from braincodec.datasets.base import DATASETS
+from braincodec.datasets.facts import fact_of, is_simulated
 from braincodec.models.description import ModelDescription
 from braincodec.responses.checks import RESPONSE_UNITS
 from braincodec.subjects import plain_subject
 
 if TYPE_CHECKING:
     from braincodec.config import Config
-    from braincodec.datasets.base import Recording
     from braincodec.models.training_data import Examples
 
 PACKAGES = ("braincodec", "numpy", "scipy", "torch", "torchvision", "timm", "open_clip_torch")
@@ -43,7 +42,7 @@ def describe_training(
         ``software`` and `more`.
     """
     first = data[0].recording
-    modality = str(first.units.attrs.get("modality") or _fact(first, "modality") or "unknown")
+    modality = fact_of(first, "modality") or "unknown"
     response_units = first.units.attrs.get("response_units", "unknown")
     splits = {one.subject: one.recording.split.to_dict() for one in data}
     return ModelDescription(
@@ -52,9 +51,9 @@ def describe_training(
         dataset=first.dataset,
         subject=plain_subject(first.subject) if len(data) == 1 else f"{len(data)} subjects",
         response_units=response_units if response_units in RESPONSE_UNITS else "unknown",
-        simulated=any(_simulated(one.recording) for one in data),
-        licence=_fact(first, "licence"),
-        citation=_fact(first, "citation"),
+        simulated=any(is_simulated(one.recording) for one in data),
+        licence=fact_of(first, "licence"),
+        citation=fact_of(first, "citation"),
         seed=seed,
         training={
             "split": splits[first.subject] if len(data) == 1 else splits,
@@ -74,15 +73,3 @@ def software_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _fact(recording: Recording, name: str) -> str:
-    """What the recording says of itself, or else what its data set declares."""
-    stated = recording.units.attrs.get(name)
-    declared = getattr(DATASETS.get(recording.dataset), name, "") if recording.dataset in DATASETS else ""
-    return str(stated or (declared if isinstance(declared, str) else ""))
-
-
-def _simulated(recording: Recording) -> bool:
-    stated = recording.units.attrs.get("simulated") or recording.responses.attrs.get("simulated")
-    return bool(stated) or recording.dataset == "simulated"

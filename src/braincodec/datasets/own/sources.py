@@ -15,7 +15,6 @@ from braincodec.errors import InputValueError, MissingFileError
 FIELDS = re.compile(r"\{(subject|session)\}")
 OF_NAME = {"subject": re.compile(r"sub-([A-Za-z0-9]+)"), "session": re.compile(r"ses-([A-Za-z0-9]+)")}  # as BIDS
 SHARED = ""  # the subject of files that hold all of them
-MANY_A_FILE = (".nii", ".nii.gz")  # where a list of files is a series of trials
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from braincodec.datasets.base import DATASETS, Recording, Split
+from braincodec.datasets.base import Recording, Split
+from braincodec.datasets.facts import fact_of, is_simulated
 from braincodec.evaluation.judging.opening import Given
 from braincodec.evaluation.judging.settings import Settings
 from braincodec.evaluation.judging.subject import SubjectScores
@@ -50,7 +51,7 @@ def describe(
         "warnings": list(dict.fromkeys(notes)),
         "rescale": settings.rescale,
         "braincodec_version": package_version(),
-        "simulated": any(_simulated(recording) for recording in recordings),
+        "simulated": any(is_simulated(recording) for recording in recordings),
     }
 
 
@@ -63,12 +64,7 @@ def _models(givens: Sequence[Given]) -> dict[str, Any]:
 
 def _dataset(recordings: Sequence[Recording]) -> dict[str, Any]:
     first = recordings[0]
-    facts: dict[str, Any] = dict.fromkeys(FACTS, "")
-    if first.dataset in DATASETS:
-        declared = DATASETS.get(first.dataset)
-        facts |= {fact: value for fact in FACTS if isinstance(value := getattr(declared, fact, ""), str) and value}
-    # a data set may have several kinds of recordings, or be anybody's: what these say of themselves counts
-    facts |= {fact: str(stated) for fact in FACTS if (stated := first.units.attrs.get(fact))}
+    facts = {name: fact_of(first, name) for name in FACTS}
     names = list(dict.fromkeys(recording.dataset for recording in recordings))
     return {"name": ", ".join(names), "subjects": [recording.subject for recording in recordings], **facts}
 
@@ -94,8 +90,3 @@ def ids_sum(ids: Sequence[str]) -> str:
     False
     """
     return hashlib.sha256("\0".join(ids).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _simulated(recording: Recording) -> bool:
-    stated = recording.units.attrs.get("simulated") or recording.responses.attrs.get("simulated")
-    return bool(stated) or recording.dataset == "simulated"

@@ -228,7 +228,7 @@ def _predictions(
     if not hasattr(given.value, "response_shape"):
         return given.value.encode(stimuli)
     model = given.value
-    if "unit" in model.response_dims and len(set(model.units.get("subject", model.units["unit"][:1]).values)) > 1:
+    if len(getattr(model, "subjects", ())) > 1:
         model = model.of_subject(recording.subject)
     if 4 * len(ids) * math.prod(model.response_shape) <= PREDICTED_BYTES:
         return model.encode(stimuli, **options)
