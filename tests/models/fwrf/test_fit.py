@@ -88,7 +88,7 @@ KILLED = """
     from learnable import recording
     import braincodec as bc
     from braincodec.models.fwrf import training
-    from braincodec.models.fwrf.checkpoint import Checkpoints
+    from braincodec.models.gradient_training.checkpoints import Checkpoints
 
     training.SECONDS_BETWEEN_SAVES = 0.0
     calls, save = [], Checkpoints.save

@@ -11,7 +11,7 @@ from braincodec.models.fwrf import FwRF
 from braincodec.models.fwrf.initial import random_trunk, trainable_names
 from braincodec.models.fwrf.network import BLOCKS
 from braincodec.models.fwrf.steps import NetworkInTraining
-from braincodec.models.fwrf.training import seeded
+from braincodec.models.gradient_training.randomness import seeded
 
 from ...small_models import describe, fwrf_weights, voxel_units
 from ...small_models import images as small_images

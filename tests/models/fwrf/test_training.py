@@ -10,11 +10,12 @@ import torch
 
 from braincodec.errors import InputValueError, OutputError
 from braincodec.models.fwrf import training as module
-from braincodec.models.fwrf.checkpoint import Checkpoints
 from braincodec.models.fwrf.initial import random_trunk
 from braincodec.models.fwrf.loss import correlations, weighted_error
 from braincodec.models.fwrf.steps import NetworkInTraining
-from braincodec.models.fwrf.training import SubjectExamples, Training, seeded
+from braincodec.models.fwrf.training import SubjectExamples, Training
+from braincodec.models.gradient_training.checkpoints import Checkpoints
+from braincodec.models.gradient_training.randomness import seeded
 
 from .learnable import recipe, rows
 
@@ -38,7 +39,7 @@ def training(settings, subjects=1, count=16, number=0, size=67):
 
 
 def run(one, folder, **identity):
-    with Checkpoints(folder, identity) as checkpoints:
+    with Checkpoints(folder, "fwrf", identity) as checkpoints:
         one.run(checkpoints)
     return one
 
@@ -102,7 +103,7 @@ def test_going_on_after_any_step_gives_the_same_weights_to_the_last_bit(stop, tm
         if len(steps) > stop:
             raise StoppedError
 
-    with Checkpoints(tmp_path / "cut", {}) as checkpoints, pytest.raises(StoppedError):
+    with Checkpoints(tmp_path / "cut", "fwrf", {}) as checkpoints, pytest.raises(StoppedError):
         begun.run(checkpoints, advance)
     again = run(training(settings, subjects=2, count=8), tmp_path / "cut")
     assert again.position == whole.position
@@ -177,7 +178,11 @@ def test_a_damaged_checkpoint_is_left_with_a_warning(tmp_path):
 
 
 def test_one_process_at_a_time_trains_a_network(tmp_path):
-    with Checkpoints(tmp_path, {}), pytest.raises(OutputError, match="another process"), Checkpoints(tmp_path, {}):
+    with (
+        Checkpoints(tmp_path, "fwrf", {}),
+        pytest.raises(OutputError, match="another process"),
+        Checkpoints(tmp_path, "fwrf", {}),
+    ):
         pass
 
 
@@ -185,7 +190,7 @@ def test_one_process_at_a_time_trains_a_network(tmp_path):
 def test_a_full_disk_keeps_the_state_before(small_disk):
     tensors = {"a": torch.zeros(1000)}
     state = {"epoch": 1, "batch": 0}
-    with Checkpoints(small_disk, {}) as checkpoints:
+    with Checkpoints(small_disk, "fwrf", {}) as checkpoints:
         checkpoints.save(state, tensors)
         with pytest.raises(OutputError, match="MB free"):
             checkpoints.save({"epoch": 2, "batch": 0}, {"a": torch.zeros(10**6)})

@@ -13,14 +13,15 @@ import torch
 
 from braincodec import device as devices
 from braincodec.errors import InputValueError
-from braincodec.models.fwrf.checkpoint import Checkpoints
 from braincodec.models.fwrf.division import Region, divided_units, regions_of, with_validation
 from braincodec.models.fwrf.initial import prefilter_weights, random_readout, random_trunk
 from braincodec.models.fwrf.network import PER_UNIT
 from braincodec.models.fwrf.rows import Rows, stored_rows
 from braincodec.models.fwrf.start import Start
-from braincodec.models.fwrf.steps import NetworkInTraining, Weights, reproducible
-from braincodec.models.fwrf.training import SubjectExamples, Training, seeded
+from braincodec.models.fwrf.steps import NetworkInTraining, Weights
+from braincodec.models.fwrf.training import SubjectExamples, Training
+from braincodec.models.gradient_training.checkpoints import Checkpoints
+from braincodec.models.gradient_training.randomness import choose_precision, reproducible, seeded
 from braincodec.models.provenance import describe_training
 from braincodec.models.trainable import Parts
 from braincodec.progress import progress_bar
@@ -125,27 +126,6 @@ def fit(
     return Parts(config, tensors, divided_units(data, regions, named=bool(recipe.rois)), description)
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The floating-point type of trunk and pooling in training.
-
-    Raises
-    ------
-    InputValueError
-        For half precision on a processor, which would be slower and less exact there.
-
-    Examples
-    --------
-    >>> choose_precision("auto", torch.device("cpu"))
-    torch.float32
-    """
-    if name == "auto":
-        half = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.bfloat16 if half else torch.float32
-    if name == "float16" and device.type != "cuda":
-        raise InputValueError(f"precision='float16' needs an NVIDIA GPU, not {device.type!r}; use 'auto' or 'float32'")
-    return devices.resolve_dtype(name)
-
-
 def mean_colour(train: Sequence[Rows]) -> torch.Tensor:
     """Mean colour of the training images, each subject counting alike: (1, 3, 1, 1) in 0..1."""
     means = []
@@ -176,7 +156,7 @@ def _fit_network(job: Job, number: int, region: Region) -> tuple[Weights, Traini
     training = Training(network, chosen, number, job.images_a_pass)
     what = f"train {region.name}" if job.recipe.rois else "train"
     with (
-        Checkpoints(job.workspace, _identity(job, number, chosen)) as checkpoints,
+        Checkpoints(job.workspace, "fwrf", _identity(job, number, chosen)) as checkpoints,
         reproducible(job.device),
         devices.fast_matmul(job.device),
         progress_bar(what, job.recipe.epochs * training.examples, show=job.progress) as advance,

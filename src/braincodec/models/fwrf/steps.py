@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -191,15 +190,3 @@ def _own(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     copy = tensor.detach().to(device, torch.float32, copy=True)
     convolution = copy.ndim == 4 and copy.shape[0] > 1
     return copy.contiguous(memory_format=torch.channels_last if convolution else torch.contiguous_format)
-
-
-@contextlib.contextmanager
-def reproducible(device: torch.device) -> Iterator[None]:
-    """Within the block, let cuDNN choose algorithms that give the same result each time."""
-    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    try:
-        if device.type == "cuda":
-            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-        yield
-    finally:
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before

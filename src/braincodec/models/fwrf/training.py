@@ -21,12 +21,13 @@ from braincodec.device import is_out_of_memory
 from braincodec.errors import InputValueError
 from braincodec.models.fwrf.loss import correlations
 from braincodec.models.fwrf.steps import NetworkInTraining, Weights
+from braincodec.models.gradient_training.randomness import seeded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from braincodec.models.fwrf.checkpoint import Checkpoints
     from braincodec.models.fwrf.rows import Rows
+    from braincodec.models.gradient_training.checkpoints import Checkpoints
 
 T = TypeVar("T")
 # between checkpoints within an epoch
@@ -211,18 +212,6 @@ class Training:
     def generator(self, purpose: str, *place: int) -> torch.Generator:
         """Random numbers for one purpose at one place of the training, always the same."""
         return seeded(self._key(purpose, *place))
-
-
-def seeded(key: Sequence[int]) -> torch.Generator:
-    """A generator of the CPU whose numbers follow from whole numbers.
-
-    Examples
-    --------
-    >>> float(torch.rand(1, generator=seeded([1, 2]))) == float(torch.rand(1, generator=seeded([1, 2])))
-    True
-    """
-    (state,) = np.random.SeedSequence(list(key)).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state) >> 1)
 
 
 def _ahead(read: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]:

@@ -49,13 +49,15 @@ class Checkpoints:
     Parameters
     ----------
     workspace : Path
+    name : str
+        What is trained, as the folder's name begins.
     identity : dict
         Everything that decides the result: plain JSON. Another one has another folder.
     """
 
-    def __init__(self, workspace: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, workspace: Path, name: str, identity: dict[str, Any]) -> None:
         text = json.dumps({"version": VERSION, **identity}, sort_keys=True)
-        self.folder = workspace / f"fwrf-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+        self.folder = workspace / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
         self._lock: IO[str] | None = None
         self._best_file = ""
 
