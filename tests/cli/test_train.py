@@ -126,7 +126,7 @@ def test_settings_that_come_along_are_listed_and_shown(run, tmp_path):
     shown = run("train", "--show", "own_template").out
     file = tmp_path / "mine.yaml"
     file.write_text(shown)
-    from braincodec.training.settings_file import read_settings
+    from braincodec.settings_file import read_settings
 
     assert read_settings(file)["dataset"]["name"] == "own"
 

@@ -19,7 +19,7 @@ from braincodec.atomic import (
     write_error,
 )
 from braincodec.errors import BraincodecError, InputValueError, OutputError
-from braincodec.training.settings_file import read_settings, settings_text
+from braincodec.settings_file import read_settings, settings_text
 
 if TYPE_CHECKING:
     from braincodec.training.config import TrainConfig

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from braincodec.errors import InputValueError
-from braincodec.training.settings_file import parse_settings
+from braincodec.settings_file import parse_settings
 
 
 def with_overrides(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from braincodec.errors import MissingFileError, UnknownNameError
-from braincodec.training.settings_file import SUFFIXES, parse_settings, read_settings
+from braincodec.settings_file import SUFFIXES, parse_settings, read_settings
 
 PACKAGE, FOLDER, SUFFIX = "braincodec", "configs", ".yaml"
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from braincodec.artefact import CONFIG, artefact_folders, read_config
 from braincodec.datasets import Recording, Split
 from braincodec.errors import BraincodecError, InputValueError, UnknownNameError
+from braincodec.settings_file import read_settings
 from braincodec.subjects import plain_subject
 from braincodec.training.config import DatasetChoice
 from braincodec.training.data import chosen_subjects, in_regions, open_dataset
 from braincodec.training.folder import SETTINGS
-from braincodec.training.settings_file import read_settings
 
 if TYPE_CHECKING:
     from braincodec.datasets import Dataset

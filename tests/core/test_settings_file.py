@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, UnsafeFileError
-from braincodec.training.settings_file import parse_settings, read_settings, settings_text
+from braincodec.settings_file import parse_settings, read_settings, settings_text
 
 
 @pytest.mark.parametrize(
