@@ -122,7 +122,11 @@ class LatentMap:
         check_tensor_shapes(tensors, shapes)
         arrays = {name: tensors[name].detach().cpu().float().numpy() for name in shapes}
         return cls(
-            *(arrays[name] for name in ("source_mean", "weights", "offset", "alpha", "r2")),
+            source_mean=arrays["source_mean"],
+            weights=arrays["weights"],
+            offset=arrays["offset"],
+            alpha=arrays["alpha"],
+            r2=arrays["r2"],
             out_of_fold=LatentStatistics(arrays["out_of_fold.mean"], arrays["out_of_fold.std"]),
             target=LatentStatistics(arrays["target.mean"], arrays["target.std"]),
         )
