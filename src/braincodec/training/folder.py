@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from braincodec.atomic import (
 )
 from braincodec.errors import BraincodecError, InputValueError, OutputError
 from braincodec.settings_file import read_settings, settings_text
+from braincodec.staged_folder import FULL, differences
 
 if TYPE_CHECKING:
     from braincodec.training.config import TrainConfig
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
 SETTINGS, REPORT, SCORES, REPORTS, CURVES = "train.yaml", "report.html", "scores", "reports", "learning-curves"
 PARTIAL, WORKSPACE, LOCK = ".partial", "workspace", "lock"
-MOST_DIFFERENCES_SHOWN = 4
-FULL = (errno.ENOSPC, errno.EDQUOT)
-# what a disk says that takes no more
-OF_THE_DISK = (*FULL, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 class ResultFolder:
@@ -112,9 +108,9 @@ class ResultFolder:
         if not artefact_folders(self.path):  # nothing would be lost
             return False
         if not self.overwrite:
-            differences = "that cannot be read" if before is None else _differences(before, self.config.decides())
+            words = "that cannot be read" if before is None else differences(before, self.config.decides())
             raise InputValueError(
-                f"{self.path} holds an interrupted run with other settings ({differences}); choose another output, or "
+                f"{self.path} holds an interrupted run with other settings ({words}); choose another output, or "
                 "discard it (--overwrite, overwrite=True)"
             )
         self._clear()
@@ -194,25 +190,3 @@ def refuse_output(output: Path, config: TrainConfig, *, overwrite: bool) -> None
 
 def _remark() -> str:
     return f"All settings of this model, by braincodec {__version__}.\nbraincodec train --config THIS_FILE -o OUT"
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Which settings differ, and how.
-
-    Examples
-    --------
-    >>> _differences({"seed": 0, "model": {"folds": 5}}, {"seed": 0, "model": {"folds": 3}})
-    'model.folds was 5, is 3'
-    """
-    flat = [dict(_flat(values)) for values in (before, now)]
-    names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
-    words = [f"{name} was {flat[0].get(name)}, is {flat[1].get(name)}" for name in names[:MOST_DIFFERENCES_SHOWN]]
-    return "; ".join([*words, *([f"and {len(names) - len(words)} more"] if len(names) > len(words) else [])])
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        inside = isinstance(value, dict)
-        rows += _flat(value, f"{prefix}{name}.") if inside else [(f"{prefix}{name}", value)]
-    return rows

@@ -15,6 +15,7 @@ from braincodec.artefact import CONFIG, read_config
 from braincodec.atomic import atomic_path, write_error
 from braincodec.errors import BraincodecError, InputTypeError, InputValueError, MissingExtraError, OutputError
 from braincodec.evaluation.scores import Scores
+from braincodec.staged_folder import OF_THE_DISK
 from braincodec.training.checks import check_names
 from braincodec.training.config import TrainConfig
 from braincodec.training.data import (
@@ -27,7 +28,7 @@ from braincodec.training.data import (
     pieces_of,
     regions_of_anybody,
 )
-from braincodec.training.folder import OF_THE_DISK, REPORT, REPORTS, ResultFolder, refuse_output
+from braincodec.training.folder import REPORT, REPORTS, ResultFolder, refuse_output
 from braincodec.training.overrides import with_overrides
 from braincodec.training.result import TrainedModel, TrainResult, score_line, scores_table
 from braincodec.training.scoring import score_model, with_scores
