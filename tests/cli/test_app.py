@@ -12,7 +12,19 @@ from braincodec import __version__
 from braincodec.cli import app as program
 
 HEAVY = ("torch", "xarray", "pandas", "rich", "matplotlib", "numpy", "zarr", "h5py")
-COMMANDS = ("demo", "doctor", "models", "info", "convert", "encode", "responses", "evaluate", "report", "metrics")
+COMMANDS = (
+    "demo",
+    "doctor",
+    "models",
+    "info",
+    "convert",
+    "encode",
+    "decode",
+    "responses",
+    "evaluate",
+    "report",
+    "metrics",
+)
 
 
 def python(code: str) -> str:

@@ -15,6 +15,7 @@ import typer
 
 from braincodec import __version__
 from braincodec.cli.convert import convert
+from braincodec.cli.decode import decode
 from braincodec.cli.demo import demo
 from braincodec.cli.doctor import doctor
 from braincodec.cli.encode import encode
@@ -33,7 +34,7 @@ from braincodec.errors import BraincodecError
 DEBUG = "--debug"
 MISTAKE, INTERRUPTED = 1, 130
 # the commands that keep what an interrupted run has done
-RESUMED = {"convert", "encode", "fetch", "push", "train"}
+RESUMED = {"convert", "decode", "encode", "fetch", "push", "train"}
 # what messages written for Python call these options
 OPTION_OF_ARGUMENT = {
     "value_range=": "--value-range 0,1",
@@ -63,6 +64,7 @@ app.command(
     epilog="Example: braincodec encode pictures/ --store neural_encoding_dataset --model fmri-nsd-fwrf --subject 1,2 "
     "--roi V1,V2 -o v1-v2.zarr"
 )(encode)
+app.command(epilog="Example: braincodec decode fmri.npy --model lea-god-sub-01 --samples 5 -o decoded")(decode)
 app.add_typer(responses)
 app.command(
     epilog="Example: braincodec evaluate predictions.npy --dataset digit69 --root digit69/ -o scores --html report.html"

@@ -129,6 +129,7 @@ TOKEN_GENERATOR = {
 
 TOKENIZER = {
     **COMMON,
+    "Data.flip": Key("training.flips"),
     "Data.image_size": Key("sizes.image_size"),
     "Data.patch_size": Key("sizes.patch"),
     "Model.resolution": Key("sizes.image_size"),
@@ -152,19 +153,19 @@ TOKENIZER = {
     "Model.norm_codebook": fixed(False),
     "Model.dis_in_ch": fixed(3),
     "Model.dis_ndf": Key("training.discriminator_width"),
-    "Model.dis_num_layers": Key("training.discriminator_layers"),
+    "Model.dis_num_layers": aside(TRAINED),
     "Loss.perceptual_weight": Key("training.perceptual_weight"),
     "Loss.vgg_weights": aside(TRAINED),
     "Loss.code_beta": Key("training.commitment"),
-    "Loss.code_weight": Key("training.codebook_weight"),
-    "Loss.rec_weight": Key("training.reconstruction_weight"),
-    "Loss.gan_weight": Key("training.adversarial_weight"),
+    "Loss.code_weight": Key("training.codebook"),
+    "Loss.rec_weight": Key(only=(1,), remark="the other weights are relative to it"),
+    "Loss.gan_weight": aside("here the adversarial term is weighed against the reconstruction's pull: adversarial"),
     "Loss.gp_weight": fixed(0),
     "Loss.orth_weight": fixed(0),
     "Loss.orth_max_codes": aside("without a weight it has no effect"),
     "Loss.gan_loss_type": fixed("hinge"),
     "Train.g_lr": Key("training.learning_rate"),
-    "Train.d_lr": Key("training.discriminator_learning_rate"),
+    "Train.d_lr": aside("here the discriminator learns at the rate of the tokenizer"),
 }
 
 KEYS = {"fmri_autoencoder": FMRI_AUTOENCODER, "token_generator": TOKEN_GENERATOR, "tokenizer": TOKENIZER}

@@ -1,0 +1,251 @@
+"""`decode_to`: responses through a model that decodes, a few stimuli at a time, into a folder of images."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braincodec import __version__
+from braincodec.atomic import atomic_path
+from braincodec.decoding.files import image_files, write_image
+from braincodec.decoding.sheet import write_sheet
+from braincodec.errors import InputTypeError, InputValueError
+from braincodec.progress import progress_bar
+from braincodec.staged_folder import StagedFolder
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from braincodec.stimuli import StimulusSet
+
+MARK, IMAGES, TABLE, SHEET, HITS = "decode.json", "images", "images.csv", "sheet.png", "hits.csv"
+# finished between two writes: a GPU's tile, and on a processor not more than a minute or two
+IMAGES_AT_ONCE = 16
+FEWEST_IN_GALLERY = 2
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What `decode_to` wrote.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    files : list of list of Path
+        Images of each stimulus.
+    sheet : Path
+        All images on one picture.
+    hits : Path or None
+        The nearest images of a gallery.
+    resumed : bool
+        Whether an interrupted run was completed.
+    """
+
+    path: Path
+    files: list[list[Path]]
+    sheet: Path
+    hits: Path | None = None
+    resumed: bool = False
+
+
+def decode_to(
+    model: Any,
+    responses: Any,
+    output: str | Path,
+    *,
+    n_samples: int = 1,
+    seed: int = 0,
+    rescale: str | None = None,
+    gallery: StimulusSet | None = None,
+    k: int = 5,
+    device: str = "auto",
+    dtype: str = "float32",
+    overwrite: bool = False,
+    progress: bool | None = None,
+) -> Decoded:
+    """Images of responses as files, whole or not at all; an interrupted call goes on when it is made again.
+
+    Parameters
+    ----------
+    model : object
+        `braincodec.LEA`, or another with ``decode(responses, n_samples=, seed=, rescale=, ...)``, which is then called
+        once; for `gallery` also with ``retrieve``.
+    responses : DataArray, or array of shape (stimuli, units)
+    output : str or Path
+        Folder: ``images/<stimulus>.png``, or ``<stimulus>-sample-<k>.png``; ``images.csv`` says which is which;
+        ``sheet.png`` shows them together; ``decode.json`` says how they were made.
+    n_samples, seed, rescale
+        As for ``model.decode``.
+    gallery : StimulusSet, optional
+        Also write ``hits.csv``: for each stimulus the `k` images of the gallery that are nearest to what was decoded.
+    k : int
+    device, dtype : str
+    overwrite : bool
+        Replace an earlier result.
+    progress : bool, optional
+        Show a bar; default: when stderr is a terminal.
+
+    Returns
+    -------
+    Decoded
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        When the model does not decode, responses do not fit it, or there is nothing to do; before long work.
+    OutputError
+        When the folder exists or cannot be written.
+    """
+    _check_model(model, gallery)
+    _check_counts(n_samples, seed, gallery, k)
+    identity = {
+        "braincodec": __version__,
+        "model": model.identity() if hasattr(model, "identity") else type(model).__name__,
+        "responses": _fingerprint(responses),
+        "n_samples": n_samples,
+        "seed": seed,
+        "rescale": rescale,
+        "dtype": dtype,
+        "gallery": None if gallery is None else {"images": gallery.fingerprint(), "k": k},
+    }
+    names = _ids(responses)
+    files = image_files(names, n_samples)
+    options = {"seed": seed, "rescale": rescale, "device": device, "dtype": dtype}
+    with StagedFolder(output, MARK, identity, "folder of decoded images", overwrite=overwrite) as staged:
+        images = staged.path / IMAGES
+        todo = [row for row, own in enumerate(files) if not all((images / name).is_file() for name in own)]
+        with progress_bar("decode", len(files), done=len(files) - len(todo), show=progress) as advance:
+            for rows, block in _decoded(model, responses, todo, n_samples, options):
+                for row, samples in zip(rows, block, strict=True):
+                    for name, image in zip(files[row], samples, strict=True):
+                        write_image(images / name, image)
+                advance(len(rows))
+        _write_table(staged.path / TABLE, names, files)
+        decoded = read_decoded(images, files)
+        write_sheet(staged.path / SHEET, decoded, names)
+        hits = None
+        if gallery is not None:
+            hits = write_hits(staged.path / HITS, model.retrieve(responses, gallery, k=k))
+        resumed, path = staged.resumed, staged.complete()
+    return Decoded(
+        path,
+        [[path / IMAGES / name for name in own] for own in files],
+        path / SHEET,
+        path / HITS if hits else None,
+        resumed,
+    )
+
+
+def _check_model(model: Any, gallery: StimulusSet | None) -> None:
+    for needed, wanted in (("decode", True), ("retrieve", gallery is not None)):
+        if wanted and not callable(getattr(type(model), needed, None)):
+            what = getattr(getattr(model, "description", None), "model", "") or f"a {type(model).__name__}"
+            raise InputTypeError(
+                f"{what} predicts responses to images and has no {needed}: decoding needs a model that was trained in "
+                "both directions, such as of the kind 'lea'"
+            )
+
+
+def _check_counts(n_samples: int, seed: int, gallery: StimulusSet | None, k: int) -> None:
+    for name, value, least in (("n_samples", n_samples, 1), ("seed", seed, 0), ("k", k, 1)):
+        if value < least:
+            raise InputValueError(f"{name} must be at least {least}, got {value}")
+    if gallery is not None and len(gallery) < FEWEST_IN_GALLERY:
+        raise InputValueError(
+            f"a gallery needs at least {FEWEST_IN_GALLERY} images to choose from, this one has {len(gallery)}"
+        )
+
+
+def _decoded(
+    model: Any, responses: Any, rows: list[int], n_samples: int, options: dict[str, Any]
+) -> Iterator[tuple[list[int], Any]]:
+    """Some rows at a time, and their images (rows, samples, height, width, 3).
+
+    Embeddings are predicted for all responses together, which re-scaling may need; each row then keeps its number, so
+    that its samples do not depend on where an earlier run stopped.
+    """
+    if not rows:
+        return
+    given = {name: value for name, value in options.items() if value is not None}
+    if not hasattr(model, "predict_embeddings"):
+        images = np.stack(list(model.decode(responses, n_samples=n_samples, progress=False, **given)))
+        yield rows, images.reshape(-1, n_samples, *images.shape[1:])[rows]
+        return
+    seed = given.pop("seed")
+    embeddings = np.asarray(model.predict_embeddings(responses, progress=False, **given))  # (stimuli, dimension)
+    place = {"device": options["device"], "dtype": options["dtype"], "progress": False}
+    step = max(1, IMAGES_AT_ONCE // n_samples)
+    for begin in range(0, len(rows), step):
+        block = rows[begin : begin + step]
+        yield block, model.generator.generate(embeddings[block], n_samples=n_samples, seed=seed, stimuli=block, **place)
+
+
+def read_decoded(folder: Path, files: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
+    """Written images, shape (stimuli, samples, height, width, 3)."""
+    from PIL import Image
+
+    return np.stack([np.stack([np.asarray(Image.open(folder / name)) for name in own]) for own in files])
+
+
+def _ids(responses: Any) -> list[str]:
+    if hasattr(responses, "coords") and "stimulus" in responses.coords:
+        names = responses["stimulus"].values.astype(str).tolist()
+    else:
+        names = [str(row) for row in range(len(responses))]
+    if not names:
+        raise InputValueError("there are no responses to decode: they have no rows")
+    return names
+
+
+def _fingerprint(responses: Any) -> str:
+    """Changes when ids or values of the responses do."""
+    values = np.ascontiguousarray(responses)
+    digest = hashlib.sha256(f"{values.dtype} {values.shape} {_ids(responses)}".encode())
+    digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _write_table(path: Path, names: Sequence[str], files: Sequence[Sequence[str]]) -> None:
+    rows = [
+        (f"{IMAGES}/{file}", name, sample)
+        for name, own in zip(names, files, strict=True)
+        for sample, file in enumerate(own, 1)
+    ]
+    _write_csv(path, ("file", "stimulus", "sample"), rows)
+
+
+def write_hits(path: Path, hits: xr.Dataset) -> Path:
+    """Write what ``retrieve`` found: a row for each stimulus and rank.
+
+    Examples
+    --------
+    >>> import tempfile, xarray
+    >>> hits = xarray.Dataset({"id": (("stimulus", "rank"), [["cat"]]), "similarity": (("stimulus", "rank"), [[0.5]])},
+    ...                       {"stimulus": ["a"]})
+    >>> write_hits(Path(tempfile.mkdtemp()) / "hits.csv", hits).read_text().split()
+    ['stimulus,rank,id,similarity', 'a,1,cat,0.5']
+    """
+    rows = [
+        (stimulus, rank, str(item), f"{float(similarity):.6g}")
+        for stimulus, items, values in zip(
+            hits["stimulus"].values, hits["id"].values, hits["similarity"].values, strict=True
+        )
+        for rank, (item, similarity) in enumerate(zip(items, values, strict=True), 1)
+    ]
+    return _write_csv(path, ("stimulus", "rank", "id", "similarity"), rows)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
+    with atomic_path(path, overwrite=True) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
