@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from braincodec.evaluation.scores import Scores, make_table
@@ -185,6 +186,23 @@ def decoding_scores(name: str = "decoder", *, noise: float = 40.0, stimuli: int 
     )
 
 
+def both_scores(name: str = "lea") -> Scores:
+    """One model judged in both directions: the fMRI scores of two subjects, and decoded images of the first."""
+    encoding, decoding = fmri_scores(name), decoding_scores(name)
+    table = pd.concat([encoding.table, decoding.table], ignore_index=True)
+    kept = {"direction": "both", "skipped": decoding.about["skipped"], "weights": decoding.about["weights"]}
+    stimuli = decoding.stimuli.expand_dims(subject=["1"], axis=1)
+    return Scores(
+        table,
+        units=encoding.units,
+        stimuli=encoding.stimuli.merge(stimuli, join="outer"),
+        replicates=_replicates(table, [*encoding.replicates.values, *decoding.replicates.values]),
+        rdms=encoding.rdms,
+        images=decoding.images,
+        about=encoding.about | kept,
+    )
+
+
 def bootstrap_rows(stimuli: int) -> np.ndarray:
     """Rows of each bootstrap sample: (draws, stimuli)."""
     return np.random.default_rng(SEED).integers(0, stimuli, (DRAWS, stimuli))
@@ -273,7 +291,8 @@ def _about(name: str, direction: str, modality: str, ids: list[str], subjects: t
         "leakage": check,
         "settings": {
             "part": "test", "metrics": None, "draws": DRAWS, "permutations": DRAWS, "level": LEVEL, "seed": SEED,
-            "noise_ceiling": "auto", "leakage": "hash", "rescale": None, "rois": None, "direction": direction,
+            "noise_ceiling": "auto", "leakage": "hash", "rescale": None, "rois": None, "direction": "auto",
+            "samples": 1,
         },
         "noise_ceiling": {
             "method": "variance_components",
@@ -283,6 +302,8 @@ def _about(name: str, direction: str, modality: str, ids: list[str], subjects: t
         "weights": {},
         "warnings": [],
         "rescale": None,
+        "preprocessing": None,
+        "samples": 1,
         "braincodec_version": "0.1.0",
         "simulated": True,
     }  # fmt: skip

@@ -169,18 +169,6 @@ def test_decoders_get_responses_averaged_over_repetitions(decoded):
         evaluate(decoder, known, rescale="transductive", **QUICK)
 
 
-def test_models_of_both_directions_must_be_told_which(decoded):
-    known, truth, _, _ = decoded
-
-    class Both(Decoder):
-        def encode(self, stimuli):
-            return np.zeros((len(stimuli), 3))
-
-    with pytest.raises(InputValueError, match="say direction="):
-        evaluate(Both(truth), known, **QUICK)
-    assert evaluate(Both(truth), known, direction="decoding", metrics="mse", **QUICK).value("mse") == 0
-
-
 def test_images_of_a_wrong_kind_are_refused(decoded, tmp_path):
     known, _, prediction, _ = decoded
     with pytest.raises(InputTypeError, match="uint8"):

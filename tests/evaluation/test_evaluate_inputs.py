@@ -170,11 +170,11 @@ def test_encoders_are_described_by_their_card(encoder_and_recording):
 def test_large_predictions_go_by_way_of_a_temporary_file(encoder_and_recording, monkeypatch, tmp_path):
     import tempfile
 
-    from braincodec.evaluation.judging import run
+    from braincodec.evaluation.judging import predicting
 
     encoder, measured = encoder_and_recording
     direct = evaluate(encoder, measured, **QUICK)
-    monkeypatch.setattr(run, "PREDICTED_BYTES", 0)
+    monkeypatch.setattr(predicting, "PREDICTED_BYTES", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     same(evaluate(encoder, measured, **QUICK), direct)
     assert not list(tmp_path.iterdir())

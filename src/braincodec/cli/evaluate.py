@@ -48,6 +48,12 @@ def evaluate(
         str | None, typer.Option("--store", "-s", envvar=STORE_VARIABLE, help="Store that --model is in.")
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Identifier of a model in a store.")] = None,
+    direction: Annotated[
+        str, typer.Option("--direction", help="Of a model that does both: encoding, decoding, or auto for both.")
+    ] = "auto",
+    samples: Annotated[
+        int, typer.Option("--samples", help="Images decoded from each response; scores are means over them.", min=1)
+    ] = 1,
     part: Annotated[str, typer.Option("--part", help="Of the split: test, validation or train.")] = "test",
     metrics: Annotated[
         str | None, typer.Option("--metrics", help="Names, a,b; 'braincodec metrics' lists them.")
@@ -103,6 +109,8 @@ def evaluate(
         given,
         recordings if len(recordings) > 1 else recordings[0],
         part=cast(Any, part),
+        direction=cast(Any, direction),
+        samples=samples,
         metrics=parse_names(metrics),
         rois=rois,
         noise_ceiling=noise_ceiling,
@@ -262,7 +270,7 @@ def _say_scores(scores: Scores, as_json: bool) -> None:
         say_json(json.loads(scores.to_json()))
         return
     table = readable_table(scores.table)
-    words = ("subject", "roi", "metric", "floor of")
+    words = ("subject", "direction", "roi", "metric", "floor of")
     say_table(
         [name if name in words else f"{name}>" for name in table.columns],
         table.values.tolist(),

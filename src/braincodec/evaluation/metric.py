@@ -53,6 +53,9 @@ METRICS = Registry(
         "retrieval_top_k_reverse": f"{DECODING}.network_choices:ReverseRetrievalTopK",
         "retrieval_top_k_efficientnet_lite": f"{DECODING}.network_choices:RetrievalTopKEfficientNetLite",
         "retrieval_top_k_reverse_efficientnet_lite": f"{DECODING}.network_choices:ReverseRetrievalTopKEfficientNetLite",
+        "two_way_embedding": f"{DECODING}.embeddings:TwoWayEmbedding",
+        "retrieval_top_1_embedding": f"{DECODING}.embeddings:RetrievalTop1Embedding",
+        "retrieval_top_5_embedding": f"{DECODING}.embeddings:RetrievalTop5Embedding",
         "fid": f"{DECODING}.frechet:FrechetDistance",
     },
 )

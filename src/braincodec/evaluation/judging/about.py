@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from braincodec.datasets.base import Recording, Split
@@ -13,6 +13,10 @@ from braincodec.evaluation.judging.settings import Settings
 from braincodec.evaluation.judging.subject import SubjectScores
 from braincodec.responses.coordinates import package_version
 
+PUBLISHED = (
+    "responses were scaled as in the published code (preprocessing='published'): those of the judged stimuli were left "
+    "as they are, or took part in the scale of all, as that code does for the data set"
+)
 FACTS = ("modality", "species", "licence", "citation")
 
 
@@ -23,25 +27,29 @@ def describe(
     settings: Settings,
     leakage: dict[str, Any],
     skipped: dict[str, str],
+    directions: Collection[str],
 ) -> dict[str, Any]:
-    """What `Scores.about` holds; every value can be stored as JSON."""
+    """What `Scores.about` holds; every value can be stored as JSON. `directions` are those that were judged."""
     given = givens[0]
     notes = [note for subject in subjects for note in subject.notes]
     if settings.part != "test":
         notes.insert(0, f"scored on the {settings.part} stimuli, not on the test stimuli")
     if settings.rescale:
         notes.insert(0, "predictions were rescaled with the mean and deviation that they have over the judged stimuli")
+    published = [item for item in givens if preprocessing_of(item.value) == "published"]
+    if published:
+        notes.insert(0, PUBLISHED)
     if leakage.get("passed") is False:
         notes.insert(0, str(leakage["summary"]))
     ceilings = {subject.ceiling["method"]: subject.ceiling for subject in subjects}
     return {
         "name": given.name,
-        "direction": given.direction,
+        "direction": "both" if len(directions) > 1 else next(iter(directions)),
         "model": _models(givens),
         "dataset": _dataset(recordings),
         "split": _split(recordings, settings.part),
         "leakage": leakage,
-        "settings": settings.model_dump(mode="json") | {"direction": given.direction},
+        "settings": settings.model_dump(mode="json"),
         "noise_ceiling": {
             "method": ", ".join(ceilings),
             "words": "; ".join(dict.fromkeys(item["words"] for item in ceilings.values())),
@@ -50,9 +58,26 @@ def describe(
         "weights": {name: weights for subject in subjects for name, weights in subject.weights.items()},
         "warnings": list(dict.fromkeys(notes)),
         "rescale": settings.rescale,
+        "preprocessing": "published" if published else None,
+        "samples": settings.samples,
         "braincodec_version": package_version(),
         "simulated": any(is_simulated(recording) for recording in recordings),
     }
+
+
+def preprocessing_of(model: Any) -> str:
+    """How a model that decodes was told to scale responses, ``"training"`` or ``"published"``; empty for others.
+
+    Examples
+    --------
+    >>> preprocessing_of("predictions")
+    ''
+    """
+    value = getattr(getattr(model, "config", None), "preprocessing", None)
+    if isinstance(value, str):
+        return value
+    training = getattr(getattr(model, "description", None), "training", None) or {}
+    return str(training.get("preprocessing") or "")
 
 
 def _models(givens: Sequence[Given]) -> dict[str, Any]:

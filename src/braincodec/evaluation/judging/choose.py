@@ -20,7 +20,7 @@ def choose_metrics(asked: str | Sequence[str] | None, direction: str) -> tuple[l
     ----------
     asked : str, sequence of str or None
         Names or patterns such as ``"two_way_*"``; None is every metric of that direction.
-    direction : {"encoding", "decoding"}
+    direction : {"encoding", "decoding", "both"}
 
     Returns
     -------
@@ -56,6 +56,39 @@ def choose_metrics(asked: str | Sequence[str] | None, direction: str) -> tuple[l
     return list(names), skipped
 
 
+def choose_by_direction(
+    asked: str | Sequence[str] | None, directions: Sequence[str]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Names of metrics for each direction in which there are any, and why some cannot be had.
+
+    Parameters
+    ----------
+    asked : str, sequence of str or None
+        As of `choose_metrics`; of two directions a name of either will do.
+    directions : sequence of str
+        ``"encoding"``, ``"decoding"`` or both.
+
+    Raises
+    ------
+    UnknownNameError, InputValueError
+        As `choose_metrics`.
+
+    Examples
+    --------
+    >>> choose_by_direction(["correlation", "mse"], ["encoding", "decoding"])
+    ({'encoding': ['correlation'], 'decoding': ['mse']}, {})
+    """
+    if len(directions) == 1:
+        names, skipped = choose_metrics(asked, directions[0])
+        return {directions[0]: names}, skipped
+    names, skipped = choose_metrics(asked, "both")
+    found = {
+        direction: [name for name in names if definition_of(name).direction in (direction, "both")]
+        for direction in directions
+    }
+    return {direction: chosen for direction, chosen in found.items() if chosen}, skipped
+
+
 def _add(name: str, direction: str, by_name: bool, names: dict[str, None], skipped: dict[str, str]) -> None:
     if name in OTHER_INPUT:
         if by_name:
@@ -66,7 +99,7 @@ def _add(name: str, direction: str, by_name: bool, names: dict[str, None], skipp
     except BraincodecError as error:  # of a third party, or in a package that is absent
         skipped[name] = str(error)
         return
-    if of in (direction, "both"):
+    if direction == "both" or of in (direction, "both"):
         names[name] = None
     elif by_name:
         raise InputValueError(f"{name} is a metric of {of}, and these predictions are judged for {direction}")

@@ -11,16 +11,21 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from braincodec.datasets.base import Recording
 from braincodec.errors import InputValueError, MissingExtraError, MissingFileError, UnreachableError
-from braincodec.evaluation.decoding.images import match_size
 from braincodec.evaluation.definition import UndefinedScoreWarning
-from braincodec.evaluation.judging.image_scorers import BATCH, ImageScorer, image_scorer
+from braincodec.evaluation.judging.embeddings import EMBEDDING_METRICS, NEEDED, can_embed, score_embeddings
+from braincodec.evaluation.judging.image_scorers import ImageScorer, image_scorer
+from braincodec.evaluation.judging.images import mean_image, read_images, samples_of
 from braincodec.evaluation.judging.null import derangements, mean_of_others, shuffled_means
+from braincodec.evaluation.judging.opening import Given
 from braincodec.evaluation.judging.pattern_rows import mean_of_known, mean_row
+from braincodec.evaluation.judging.predicting import decoded_images
+from braincodec.evaluation.judging.settings import Settings
 from braincodec.evaluation.judging.subject import SubjectScores, better_floor
 from braincodec.evaluation.scores import ALL_UNITS
-from braincodec.evaluation.statistics import bootstrap_mean, permutation_p_value
-from braincodec.stimuli import StimulusSet
+from braincodec.evaluation.statistics import bootstrap_mean, bootstrap_weights, permutation_p_value
+from braincodec.progress import progress_bar
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.uint8]
@@ -29,8 +34,80 @@ SHUFFLED, MEAN_IMAGE = "shuffled pairs", "mean training image"
 SHUFFLES = 3
 THUMBNAIL = 128  # pixels of the longer side
 MOST_THUMBNAILS = 300
+MOST_SAMPLES = 5  # whose thumbnails are kept
+FEWEST_IMAGES = 2
 # why a metric is left out and not an error
 ABSENT = (MissingExtraError, MissingFileError, UnreachableError)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodingTask:
+    """One subject's predicted images and everything needed to judge them.
+
+    Attributes
+    ----------
+    recording : Recording
+    given : Given
+    names : list of str
+        Metrics.
+    settings : Settings
+    options : dict
+        ``batch_size``, ``device`` and ``progress``, for a model.
+    """
+
+    recording: Recording
+    given: Given
+    names: list[str]
+    settings: Settings
+    options: dict[str, Any]
+
+
+def score_decoding(task: DecodingTask) -> SubjectScores:
+    """Judge one subject's decoded images, and the embeddings that they were made of where a model shows these.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        When images and stimuli do not fit each other, or are too few.
+    """
+    recording, settings = task.recording, task.settings
+    ids = recording.split.ids(settings.part)
+    if len(ids) < FEWEST_IMAGES:
+        raise InputValueError(f"subject {recording.subject} has {len(ids)} {settings.part} stimuli; needs at least 2")
+    found = SubjectScores(recording.subject, ids, "decoding")
+    count, draws = len(ids), settings.draws
+    weights = bootstrap_weights(count, draws, settings.seed) if draws else np.empty((0, count), np.float32)
+    of_images = [name for name in task.names if name not in EMBEDDING_METRICS]
+    if of_images:
+        _judge_images(of_images, task, weights, found)
+    of_embeddings = [name for name in task.names if name in EMBEDDING_METRICS]
+    if of_embeddings and can_embed(task.given):
+        score_embeddings(of_embeddings, task.given, recording, settings, task.options, weights, found)
+    elif settings.metrics is not None:
+        asked = [name for name in of_embeddings if name in settings.metrics]
+        found.skipped |= dict.fromkeys(asked, f"needs a model with {' and '.join(NEEDED)}")
+    return found
+
+
+def _judge_images(names: list[str], task: DecodingTask, weights: NDArray[Any], found: SubjectScores) -> None:
+    recording, settings, show = task.recording, task.settings, task.options.get("progress")
+    prediction = decoded_images(task.given, recording, settings, task.options)
+    predictions = [read_images(images) for images in samples_of(prediction, found.ids, settings.samples)]
+    first = predictions[0]
+    truth = read_images(recording.stimuli[list(found.ids)], like=first)
+    training = recording.split.train
+    average = None
+    if training:
+        with progress_bar("mean training image", len(training), show=show) as advance:
+            average = mean_image(recording.stimuli[list(training)], first, advance)
+    found.notes.append(f"images were compared at {first.shape[1]} x {first.shape[2]} pixels (height x width)")
+    if settings.samples > 1:
+        found.notes.append(
+            f"{settings.samples} images were decoded from each response; scores of images are means over them"
+        )
+    judged = ImageTask(predictions, truth, average, weights, settings.level, settings.permutations, settings.seed)
+    with progress_bar("score images", len(names), show=show) as advance:
+        score_images(names, judged, found, advance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +116,9 @@ class ImageTask:
 
     Attributes
     ----------
-    prediction, truth : array of uint8, shape (n, height, width, 3)
+    predictions : list of array of uint8, shape (n, height, width, 3)
+        One of each sample.
+    truth : array of uint8, of the same shape
     mean_image : array of uint8, shape (height, width, 3), or None
         Of the training images.
     weights : array, shape (draws, n)
@@ -47,7 +126,7 @@ class ImageTask:
     permutations, seed : int
     """
 
-    prediction: Images
+    predictions: list[Images]
     truth: Images
     mean_image: Images | None
     weights: NDArray[Any]
@@ -70,15 +149,16 @@ def score_images(
         Told how many metrics are done.
     """
     of_stimuli: dict[str, tuple[str, Floats]] = {}
-    scorers = []  # kept until the end, because their networks are shared
+    kept = []  # until the end, because networks are shared
     for name in names:
         try:
-            scorer = image_scorer(name, task.prediction, task.truth)
+            scorers = _scorers(name, task)
         except ABSENT as error:
             found.skipped[name] = str(error)
         else:
-            scorers.append(scorer)
-            row, replicates, values, cautions = _score(scorer, task)
+            scorer = scorers[0]
+            kept.append(scorer)
+            row, replicates, values, cautions = _score(scorers, task)
             found.notes += [caution for caution in cautions if caution not in found.notes]
             found.add({"roi": ALL_UNITS, "metric": name, **row}, replicates)
             if values is not None:
@@ -90,10 +170,18 @@ def score_images(
     found.images = thumbnails(found, task)
 
 
-def _score(scorer: ImageScorer, task: ImageTask) -> tuple[dict[str, Any], Floats, Floats | None, list[str]]:
+def _scorers(name: str, task: ImageTask) -> list[ImageScorer]:
+    """One of each sample."""
+    first = image_scorer(name, task.predictions[0], task.truth)
+    return [first, *(image_scorer(name, prediction, task.truth, first) for prediction in task.predictions[1:])]
+
+
+def _score(scorers: Sequence[ImageScorer], task: ImageTask) -> tuple[dict[str, Any], Floats, Floats | None, list[str]]:
+    """A row, its replicates, the score of each stimulus, and warnings; what samples have each is averaged over them."""
+    scorer = scorers[0]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        values = scorer.score()
+        values = np.mean([of_sample.score() for of_sample in scorers], axis=0)
     # such as that images are few; what is NaN is seen in the scores themselves
     cautions = [str(item.message) for item in caught if not issubclass(item.category, UndefinedScoreWarning)]
     with warnings.catch_warnings():
@@ -106,7 +194,7 @@ def _score(scorer: ImageScorer, task: ImageTask) -> tuple[dict[str, Any], Floats
         if definition.of == "set":  # shuffled pairs are the same set
             row = {"summary": "over all stimuli", "level": task.level, "value": float(values)}
             return row | better_floor(definition, floors), np.full(len(task.weights), np.nan), None, cautions
-        rates = scorer.rates()
+        rates = _mean_rates(scorers)
         floors[SHUFFLED] = mean_of_others(rates) if rates is not None else _shuffled(scorer, task)
     replicates = bootstrap_mean(values, task.weights)
     row = mean_row(values, replicates, task.level) | better_floor(definition, floors)
@@ -119,73 +207,27 @@ def _score(scorer: ImageScorer, task: ImageTask) -> tuple[dict[str, Any], Floats
     return row, replicates, values, cautions
 
 
+def _mean_rates(scorers: Sequence[ImageScorer]) -> Floats | None:
+    """Score of prediction i if it belonged to stimulus j; None where a metric has no short cut to it."""
+    total: Floats | None = None
+    for scorer in scorers:
+        rates = scorer.rates()
+        if rates is None:
+            return None
+        total = rates if total is None else total + rates
+    return None if total is None else total / len(scorers)
+
+
 def _shuffled(scorer: ImageScorer, task: ImageTask) -> float:
     orders = derangements(len(task.truth), SHUFFLES, task.seed)
-    return float(np.mean([mean_of_known(scorer.score_of(task.prediction[order])) for order in orders]))
-
-
-def read_images(stimuli: StimulusSet, like: Images | None = None) -> Images:
-    """All images of a set in memory, resized to the size of `like` where it is given.
-
-    Raises
-    ------
-    InputValueError
-        When images differ in size, or in proportions from `like`.
-    """
-    if like is None:
-        images = [batch.images for batch in stimuli.batches(BATCH)]
-    else:
-        empty = np.empty((0, *like.shape[1:]), np.uint8)
-        images = [
-            empty,
-            *(batch.images for batch in stimuli.batches(BATCH, transform=lambda part: _resized(part, like))),
-        ]
-    return np.ascontiguousarray(np.concatenate(images))
-
-
-def _resized(images: Images, like: Images) -> Images:
-    return match_size(np.empty((len(images), *like.shape[1:]), np.uint8), images)
-
-
-def mean_image(stimuli: StimulusSet, like: Images, advance: Callable[[int], None] = lambda _: None) -> Images:
-    """Mean of the training images at the size of `like`, uint8 (height, width, 3)."""
-    total = np.zeros(like.shape[1:])
-    for batch in stimuli.batches(BATCH, transform=lambda part: _resized(part, like)):
-        total += batch.images.sum(axis=0, dtype=np.float64)
-        advance(len(batch.ids))
-    return np.rint(total / len(stimuli)).astype(np.uint8)
-
-
-def predicted_images(given: StimulusSet, ids: Sequence[str]) -> StimulusSet:
-    """Predicted images in the order of `ids`: found by id, by file name without its ending, or, unnamed, by place.
-
-    Raises
-    ------
-    InputValueError
-        When some are missing, naming how many and the first.
-    """
-    names = [str(item) for item in given.ids]
-    if set(ids) <= set(names):
-        return given[list(ids)]
-    stems = {name.rpartition("/")[2].rpartition(".")[0] or name: name for name in names}
-    wanted = [item.rpartition("/")[2].rpartition(".")[0] or item for item in ids]
-    if len(stems) == len(names) and len(set(wanted)) == len(wanted) and set(wanted) <= set(stems):
-        return given[[stems[item] for item in wanted]]
-    if names == [str(place) for place in range(len(ids))]:
-        return given
-    if names == [str(place) for place in range(len(names))]:
-        raise InputValueError(
-            f"there are {len(names)} predicted images for {len(ids)} stimuli; unnamed ones go by place"
-        )
-    missing = [item for item in ids if item not in names]
-    raise InputValueError(
-        f"{len(missing)} of {len(ids)} stimuli have no predicted image, the first is {missing[0]!r}; there are "
-        f"{len(names)} predicted images, such as {names[0] if names else 'none'!r}"
-    )
+    return float(np.mean([mean_of_known(scorer.score_of(task.predictions[0][order])) for order in orders]))
 
 
 def thumbnails(found: SubjectScores, task: ImageTask) -> dict[str, Any]:
-    """Small copies of true and predicted images; of very many, a choice spread over the first metric's scores."""
+    """Small copies of true and predicted images, of several samples the first ones.
+
+    Of very many images a choice is kept, spread over the first metric's scores.
+    """
     from PIL import Image
 
     count = len(task.truth)
@@ -206,4 +248,6 @@ def thumbnails(found: SubjectScores, task: ImageTask) -> dict[str, Any]:
         )
 
     ids = np.asarray(found.ids, str)[chosen]
-    return {"ids": ids, "truth": small(task.truth), "prediction": small(task.prediction)}
+    samples = [small(prediction) for prediction in task.predictions[:MOST_SAMPLES]]
+    shown = {"ids": ids, "truth": small(task.truth), "prediction": samples[0]}
+    return shown if len(samples) == 1 else shown | {"samples": np.stack(samples, axis=1)}

@@ -27,6 +27,8 @@ class ImageScorer:
     ----------
     name : str
     prediction, truth : array of uint8, shape (n, height, width, 3)
+    beside : ImageScorer, optional
+        The same metric over the same true images, whose work on these is used again.
 
     Raises
     ------
@@ -34,7 +36,8 @@ class ImageScorer:
         When packages or weights are absent.
     """
 
-    def __init__(self, name: str, prediction: Images, truth: Images) -> None:
+    def __init__(self, name: str, prediction: Images, truth: Images, beside: ImageScorer | None = None) -> None:
+        self.beside = beside
         self.name, self.prediction, self.truth = name, prediction, truth
         # kept, so that other metrics over the same network find it loaded
         self.metric: Metric = METRICS.get(name)()
@@ -74,13 +77,16 @@ class FeatureScorer(ImageScorer):
 
     @cached_property
     def _network(self) -> Any:
+        if isinstance(self.beside, FeatureScorer):
+            return self.beside._network
         from braincodec.evaluation.decoding.feature_networks import NetworkFeatures
 
         return NetworkFeatures(self.metric.default_network)  # type: ignore[attr-defined]
 
     @cached_property
     def _features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self._of(self.prediction), self._of(self.truth)
+        truth = self.beside._features[1] if isinstance(self.beside, FeatureScorer) else self._of(self.truth)
+        return self._of(self.prediction), truth
 
     def _of(self, images: Images) -> NDArray[np.float32]:
         batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
@@ -128,7 +134,7 @@ class FeatureScorer(ImageScorer):
         return None
 
 
-def image_scorer(name: str, prediction: Images, truth: Images) -> ImageScorer:
+def image_scorer(name: str, prediction: Images, truth: Images, beside: ImageScorer | None = None) -> ImageScorer:
     """The scorer that suits a metric; raises when its packages or weights are absent.
 
     Examples
@@ -139,4 +145,4 @@ def image_scorer(name: str, prediction: Images, truth: Images) -> ImageScorer:
     """
     kind = METRICS.get(name)
     by_features = hasattr(kind, "default_network") and hasattr(kind, "add")
-    return (FeatureScorer if by_features else ImageScorer)(name, prediction, truth)
+    return (FeatureScorer if by_features else ImageScorer)(name, prediction, truth, beside)

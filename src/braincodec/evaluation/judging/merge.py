@@ -27,8 +27,8 @@ def merge_subjects(subjects: Sequence[SubjectScores], about: dict[str, Any]) -> 
     rows: list[dict[str, Any]] = []
     replicates: list[np.ndarray] = []
     for subject in subjects:
-        regions = list(dict.fromkeys(row["roi"] for row in subject.rows))
-        order = sorted(range(len(subject.rows)), key=lambda place: regions.index(subject.rows[place]["roi"]))
+        blocks = list(dict.fromkeys((row["direction"], row["roi"]) for row in subject.rows))
+        order = sorted(range(len(subject.rows)), key=lambda place: blocks.index(_block(subject.rows[place])))
         rows += [subject.rows[place] for place in order]
         replicates += [subject.replicates[place] for place in order]
     table = make_table(rows)
@@ -43,6 +43,10 @@ def merge_subjects(subjects: Sequence[SubjectScores], about: dict[str, Any]) -> 
         images=_images(subjects),
         about=about,
     )
+
+
+def _block(row: dict[str, Any]) -> tuple[str, str]:
+    return row["direction"], row["roi"]
 
 
 def _stacked(table: pd.DataFrame, replicates: Sequence[np.ndarray]) -> xr.DataArray:
@@ -96,8 +100,9 @@ def _images(subjects: Sequence[SubjectScores]) -> dict[str, Any] | None:
         return parts[0][1]
     size = parts[0][1]["truth"].shape[1:]
     fitting = [(name, part) for name, part in parts if part["truth"].shape[1:] == size]
+    ids = [f"subject {name}, {item}" for name, part in fitting for item in part["ids"]]
+    pictures = [name for name in parts[0][1] if name != "ids"]
     return {
-        "ids": np.asarray([f"subject {name}, {item}" for name, part in fitting for item in part["ids"]]),
-        "truth": np.concatenate([part["truth"] for _, part in fitting]),
-        "prediction": np.concatenate([part["prediction"] for _, part in fitting]),
+        "ids": np.asarray(ids),
+        **{name: np.concatenate([part[name] for _, part in fitting]) for name in pictures},
     }

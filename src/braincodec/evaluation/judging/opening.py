@@ -15,8 +15,14 @@ from braincodec.errors import DamagedFileError, InputTypeError, InputValueError,
 if TYPE_CHECKING:
     from braincodec.stimuli import StimulusSet
 
-Kind = Literal["encoder", "decoder", "responses", "images"]
-DIRECTION_OF = {"encoder": "encoding", "responses": "encoding", "decoder": "decoding", "images": "decoding"}
+Kind = Literal["encoder", "decoder", "encoder and decoder", "responses", "images"]
+DIRECTIONS_OF: dict[str, tuple[str, ...]] = {
+    "encoder": ("encoding",),
+    "responses": ("encoding",),
+    "decoder": ("decoding",),
+    "images": ("decoding",),
+    "encoder and decoder": ("encoding", "decoding"),
+}
 ARTEFACT_FILE = "config.json"
 # what people have in hand, and how it becomes an array
 INSTEAD = {
@@ -33,7 +39,7 @@ class Given:
 
     Attributes
     ----------
-    kind : {"encoder", "decoder", "responses", "images"}
+    kind : {"encoder", "decoder", "encoder and decoder", "responses", "images"}
     value : Encoder, or another object that encodes or decodes, DataArray, ndarray, StimulusSet
     name : str
         What the scores are called.
@@ -47,9 +53,14 @@ class Given:
     model: dict[str, str] = field(default_factory=dict)
 
     @property
-    def direction(self) -> str:
-        """``"encoding"`` or ``"decoding"``."""
-        return DIRECTION_OF[self.kind]
+    def directions(self) -> tuple[str, ...]:
+        """``"encoding"``, ``"decoding"`` or both."""
+        return DIRECTIONS_OF[self.kind]
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it predicts, rather than having been predicted."""
+        return self.kind not in ("responses", "images")
 
 
 def open_given(given: Any, direction: str = "auto", name: str | None = None) -> Given:
@@ -67,7 +78,7 @@ def open_given(given: Any, direction: str = "auto", name: str | None = None) -> 
     InputTypeError
         When it is nothing that can be judged.
     InputValueError
-        When it can be judged both ways and `direction` does not say which, or does not fit.
+        When `direction` does not fit.
     MissingFileError, DamagedFileError
         For a path.
 
@@ -80,9 +91,9 @@ def open_given(given: Any, direction: str = "auto", name: str | None = None) -> 
         opened = _open_path(str(given), direction)
     else:
         opened = _open_object(given, direction)
-    if direction not in ("auto", opened.direction):
+    if direction not in ("auto", *opened.directions):
         raise InputValueError(
-            f"direction is {direction!r}, but what was given ({opened.name}) is for {opened.direction}"
+            f"direction is {direction!r}, but what was given ({opened.name}) is for {opened.directions[0]}"
         )
     title = name or opened.name
     return Given(opened.kind, opened.value, title, {**_unknown_model(title, opened.kind), **opened.model})
@@ -98,19 +109,20 @@ def _open_object(given: Any, direction: str) -> Given:
         return Given("responses", given, str(given.attrs.get("model") or "predictions"))
     if isinstance(given, np.ndarray):
         return _open_array(given, direction, "predictions")
-    if encodes and decodes and direction == "auto":
-        raise InputValueError(
-            f"a {type(given).__name__} encodes and decodes; say direction='encoding' or direction='decoding'"
-        )
-    if decodes and direction in ("auto", "decoding"):
-        return Given("decoder", given, *_describe(given))
-    if encodes:
-        return Given("encoder", given, *_describe(given))
+    if encodes or decodes:
+        return Given(_kind_of_model(encodes, decodes, direction), given, *_describe(given))
     hint = next((hint for name, hint in INSTEAD.items() if type(given).__name__ == name), "")
     raise InputTypeError(
         f"cannot judge a {type(given).__name__}{hint}; expected a model with `encode` or `decode`, an array or "
         "DataArray of predicted responses, predicted images (StimulusSet or uint8 array), or a path to one of these"
     )
+
+
+def _kind_of_model(encodes: bool, decodes: bool, direction: str) -> Kind:
+    """What a model is judged as: where it can do both, as both, or as `direction` says."""
+    if encodes and decodes:
+        return "encoder and decoder" if direction == "auto" else "decoder" if direction == "decoding" else "encoder"
+    return "encoder" if encodes else "decoder"
 
 
 def _open_array(values: np.ndarray, direction: str, name: str) -> Given:
@@ -137,11 +149,10 @@ def _open_path(path: str, direction: str) -> Given:
 
     place = Path(path)
     name = place.name
-    if direction != "decoding" and place.is_dir() and artefact_folders(place):
+    if place.is_dir() and artefact_folders(place):
         artefact = read_artefact(place)
-        encoder = artefact.encoder()
-        title, model = _describe(encoder)
-        return Given("encoder", encoder, title, {**model, "card": artefact.card})
+        opened = _open_object(artefact.encoder(), direction)
+        return Given(opened.kind, opened.value, opened.name, {**opened.model, "card": artefact.card})
     if "://" not in path and not place.exists():
         raise MissingFileError(path, "model or predictions")
     if direction == "decoding" or not path.rstrip("/").endswith(RESPONSE_SUFFIXES):

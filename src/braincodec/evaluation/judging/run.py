@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
-import math
-import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
-import xarray as xr
 
 from braincodec.datasets.base import Dataset, Recording
 from braincodec.datasets.choosing import as_recordings
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.judging.about import describe
 from braincodec.evaluation.judging.beyond_ceiling import ceiling_warnings
-from braincodec.evaluation.judging.choose import choose_metrics
-from braincodec.evaluation.judging.decoding import (
-    ImageTask,
-    mean_image,
-    predicted_images,
-    read_images,
-    score_images,
-)
+from braincodec.evaluation.judging.choose import choose_by_direction
+from braincodec.evaluation.judging.decoding import DecodingTask, score_decoding
 from braincodec.evaluation.judging.encoding import EncodingTask, score_encoding
 from braincodec.evaluation.judging.leakage import leakage_of
 from braincodec.evaluation.judging.merge import merge_subjects
 from braincodec.evaluation.judging.opening import Given, open_given
+from braincodec.evaluation.judging.predicting import predicted_responses
 from braincodec.evaluation.judging.settings import Settings
-from braincodec.evaluation.judging.subject import SubjectScores
+from braincodec.evaluation.judging.subject import SubjectScores, both_directions
 from braincodec.evaluation.scores import Scores
-from braincodec.evaluation.statistics import bootstrap_weights
-from braincodec.progress import progress_bar
-
-# predicted responses beyond this size are streamed to a temporary file
-PREDICTED_BYTES = 512 * 2**20
-FEWEST_IMAGES = 2
 
 
 def evaluate(
@@ -56,6 +38,7 @@ def evaluate(
     seed: int = 0,
     leakage: Literal["hash", "features", "off"] = "hash",
     rescale: Literal["transductive"] | None = None,
+    samples: int = 1,
     progress: bool | None = None,
     name: str | None = None,
     batch_size: int | str = "auto",
@@ -66,22 +49,25 @@ def evaluate(
     Encoding: correlation, explained variance and noise-normalised accuracy of each unit, patterns and their
     identification, representational similarity; for EEG also the accuracy beside both noise ceilings, pairwise decoding
     and time generalisation. Decoding: every metric of images whose weights and packages are here; the others are named
-    with the reason in ``scores.about["skipped"]``. Nothing is fitted on the stimuli that are judged.
+    with the reason in ``scores.about["skipped"]``. Where a decoder also has `decode_embedding` (responses to image
+    embeddings) and `embed` (stimuli to image embeddings), retrieval and identification by embedding too. Nothing is
+    fitted on the stimuli that are judged.
 
     Parameters
     ----------
     model_or_predictions : object
-        A model with `encode` or `decode`; predicted responses, as DataArray, or as array with stimuli in the order of
-        the part; predicted images, as `StimulusSet` or uint8 array (n, height, width, 3); or a path to one of these.
-        With several recordings one model, or as many predictions.
+        A model with `encode` or `decode` or both; predicted responses, as DataArray, or as array with stimuli in the
+        order of the part; predicted images, as `StimulusSet` or uint8 array (n, height, width, 3); or a path to one of
+        these. With several recordings one model, or as many predictions.
     dataset : Recording, Dataset with one subject, or sequence of Recordings
     part : {"test", "validation", "train"}
         Which stimuli. Other than test stimuli are named wherever the scores are shown.
     metrics : str or sequence of str, optional
-        Names or patterns such as ``"two_way_*"``; default: all of the direction. ``METRICS.names()`` lists them.
+        Names or patterns such as ``"two_way_*"``; default: all of what is judged. ``METRICS.names()`` lists them.
     rois : sequence of str, or mapping of name to members, optional
         Default: all units together (``"all"``) and every region. Members: boolean (unit,), or channels.
     direction : {"auto", "encoding", "decoding"}
+        Of a model that does both, "auto" judges both, in one table whose rows say their ``direction``.
     noise_ceiling : {"auto", "variance_components", "split_half", "ncsnr", "units", "none"} or array
         Where ceilings come from; "auto": repetitions of the judged stimuli, else ncsnr, else what the units state.
     draws, permutations : int
@@ -93,7 +79,10 @@ def evaluate(
         How to look for judged stimuli among the training stimuli; all images are read for it.
     rescale : {"transductive"}, optional
         Give predictions the training responses' mean and deviation in place of those that they have over the judged
-        stimuli, as some published decoders do. It uses the test set as a whole, and is named in the report.
+        stimuli, as some published decoders do. It uses the test set as a whole, and is named in the report. A model
+        whose `encode` or `decode` takes `rescale` does so itself, in its own latent space.
+    samples : int
+        How many images are decoded from each response; scores of images are means over them.
     progress : bool, optional
         Bars; default: when stderr is a terminal.
     name : str, optional
@@ -120,6 +109,7 @@ def evaluate(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from braincodec.datasets import Split
     >>> from braincodec.responses import build_responses, build_units
     >>> from braincodec.stimuli import StimulusSet
@@ -148,24 +138,24 @@ def evaluate(
             "seed": seed,
             "leakage": leakage,
             "rescale": rescale,
+            "samples": samples,
         }
     )
     givens = _givens(model_or_predictions, recordings, direction, name)
-    names, skipped = choose_metrics(metrics, givens[0].direction)
+    chosen, skipped = choose_by_direction(metrics, givens[0].directions)
     for recording in recordings:
         _check_part(recording, part)
-    model_options = {"batch_size": batch_size, "device": device, "progress": progress}
+    options = {"batch_size": batch_size, "device": device, "progress": progress}
     subjects = []
     for given, recording in zip(givens, recordings, strict=True):
-        with contextlib.ExitStack() as stack:
-            prediction = _predictions(given, recording, settings, model_options, stack)
-            if given.direction == "encoding":
-                task = EncodingTask(recording, prediction, names, settings, rois, noise_ceiling, progress)
-                subjects.append(score_encoding(task))
-            else:
-                subjects.append(_score_decoding(prediction, recording, names, settings, progress))
+        parts = {}
+        if "encoding" in chosen:
+            parts["encoding"] = _encoding(given, recording, chosen["encoding"], settings, rois, noise_ceiling, options)
+        if "decoding" in chosen:
+            parts["decoding"] = score_decoding(DecodingTask(recording, given, chosen["decoding"], settings, options))
+        subjects.append(both_directions(**parts) if len(parts) > 1 else next(iter(parts.values())))
     checked = leakage_of(recordings, leakage, part, seed, progress)
-    scores = merge_subjects(subjects, describe(givens, recordings, subjects, settings, checked, skipped))
+    scores = merge_subjects(subjects, describe(givens, recordings, subjects, settings, checked, skipped, chosen))
     if part != "train":
         scores.about["warnings"] = [*ceiling_warnings(scores), *scores.about["warnings"]]
     return scores
@@ -197,10 +187,9 @@ def _givens(given: Any, recordings: Sequence[Recording], direction: str, name: s
         opened = [open_given(item, direction, name) for item in given]
     else:
         opened = [open_given(given, direction, name)] * len(recordings)
-        if len(recordings) > 1 and opened[0].kind in ("responses", "images"):
+        if len(recordings) > 1 and not opened[0].is_model:
             raise InputValueError(f"{len(recordings)} recordings need a list of as many predictions, or one model")
-    directions = {item.direction for item in opened}
-    if len(directions) > 1:
+    if len({item.directions for item in opened}) > 1:
         raise InputValueError("some predictions are responses and some are images; judge them apart")
     return opened
 
@@ -211,68 +200,18 @@ def _check_part(recording: Recording, part: str) -> None:
         raise InputValueError(f"subject {recording.subject} has no {part} stimuli; its split has {sizes}")
 
 
-def _predictions(
-    given: Given, recording: Recording, settings: Settings, options: dict[str, Any], stack: contextlib.ExitStack
-) -> Any:
-    """Predicted responses or images for the stimuli that are judged."""
-    ids = list(recording.split.ids(settings.part))
-    if given.kind == "responses" or given.kind == "images":
-        if given.kind == "images" and settings.rescale:
-            raise InputValueError(
-                "rescale='transductive' is for predicted responses, or a decoder that takes `rescale`"
-            )
-        return given.value
-    if given.kind == "decoder":
-        return _decoded(given.value, recording, settings)
-    stimuli = recording.stimuli[ids]
-    if not hasattr(given.value, "response_shape"):
-        return given.value.encode(stimuli)
-    model = given.value
-    if len(getattr(model, "subjects", ())) > 1:
-        model = model.of_subject(recording.subject)
-    if 4 * len(ids) * math.prod(model.response_shape) <= PREDICTED_BYTES:
-        return model.encode(stimuli, **options)
-    from braincodec.responses import open_responses
-
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="braincodec-"))
-    return open_responses(model.encode_to(Path(folder) / "predicted.zarr", stimuli, **options))
-
-
-def _decoded(model: Any, recording: Recording, settings: Settings) -> Any:
-    _, responses = recording.part(settings.part)
-    if "repetition" in responses.dims:
-        responses = responses.mean("repetition", skipna=True, keep_attrs=True)
-    accepted = inspect.signature(model.decode).parameters
-    if settings.rescale and "rescale" not in accepted:
-        raise InputValueError(f"{type(model).__name__}.decode takes no `rescale`")
-    return model.decode(responses, **({"rescale": settings.rescale} if settings.rescale else {}))
-
-
-def _score_decoding(
-    prediction: Any, recording: Recording, names: list[str], settings: Settings, show: bool | None
+def _encoding(
+    given: Given,
+    recording: Recording,
+    names: list[str],
+    settings: Settings,
+    rois: Any,
+    noise_ceiling: Any,
+    options: dict[str, Any],
 ) -> SubjectScores:
-    from braincodec.stimuli import StimulusSet
-
-    ids = recording.split.ids(settings.part)
-    if len(ids) < FEWEST_IMAGES:
-        raise InputValueError(f"subject {recording.subject} has {len(ids)} {settings.part} stimuli; needs at least 2")
-    if isinstance(prediction, xr.DataArray):
-        prediction = prediction.values
-    if isinstance(prediction, np.ndarray) and prediction.dtype != np.uint8:
-        raise InputTypeError(f"predicted images must be uint8, not {prediction.dtype}; round 0..1 to 0..255 first")
-    given = prediction if isinstance(prediction, StimulusSet) else StimulusSet.open(prediction)
-    predicted = read_images(predicted_images(given, ids))
-    truth = read_images(recording.stimuli[list(ids)], like=predicted)
-    training = recording.split.train
-    average = None
-    if training:
-        with progress_bar("mean training image", len(training), show=show) as advance:
-            average = mean_image(recording.stimuli[list(training)], predicted, advance)
-    count, draws = len(ids), settings.draws
-    weights = bootstrap_weights(count, draws, settings.seed) if draws else np.empty((0, count), np.float32)
-    found = SubjectScores(recording.subject, ids)
-    found.notes.append(f"images were compared at {predicted.shape[1]} x {predicted.shape[2]} pixels (height x width)")
-    task = ImageTask(predicted, truth, average, weights, settings.level, settings.permutations, settings.seed)
-    with progress_bar("score images", len(names), show=show) as advance:
-        score_images(names, task, found, advance)
-    return found
+    with contextlib.ExitStack() as stack:
+        prediction, rescaled = predicted_responses(given, recording, settings, options, stack)
+        if rescaled:  # by the model, so not again
+            settings = settings.model_copy(update={"rescale": None})
+        task = EncodingTask(recording, prediction, names, settings, rois, noise_ceiling, options["progress"])
+        return score_encoding(task)

@@ -29,3 +29,4 @@ class Settings(Config):
     seed: int = Field(0, ge=0)
     leakage: Leakage = "hash"
     rescale: Literal["transductive"] | None = None
+    samples: int = Field(1, ge=1)

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from braincodec.evaluation.definition import Definition
+from braincodec.evaluation.scores.scores import SECOND
 
 
 @dataclass(eq=False)
@@ -22,6 +23,8 @@ class SubjectScores:
     subject : str
     ids : tuple of str
         Stimuli that were judged.
+    direction : {"encoding", "decoding"}
+        Of the rows that are added.
     rows : list of dict
         Of the table.
     replicates : list of array, shape (draws,)
@@ -38,6 +41,7 @@ class SubjectScores:
 
     subject: str
     ids: tuple[str, ...]
+    direction: str = "encoding"
     rows: list[dict[str, Any]] = field(default_factory=list)
     replicates: list[NDArray[np.float64]] = field(default_factory=list)
     units: xr.Dataset = field(default_factory=xr.Dataset)
@@ -50,10 +54,31 @@ class SubjectScores:
     weights: dict[str, str] = field(default_factory=dict)
     ceiling: dict[str, str] = field(default_factory=lambda: {"method": "none", "words": "images have no noise ceiling"})
 
-    def add(self, row: Mapping[str, Any], replicates: NDArray[np.float64]) -> None:
+    def add(self, row: dict[str, Any], replicates: NDArray[np.float64]) -> None:
         """Add a row of the table with its replicates."""
-        self.rows.append({"subject": self.subject, "n_stimuli": len(self.ids), **row})
+        known = {"subject": self.subject, "direction": self.direction, "n_stimuli": len(self.ids)}
+        self.rows.append(known | row)
         self.replicates.append(replicates)
+
+
+def both_directions(encoding: SubjectScores, decoding: SubjectScores) -> SubjectScores:
+    """One subject's scores of both directions: rows of encoding first, values of stimuli side by side."""
+    twice = {name: f"{name}{SECOND}" for name in decoding.stimuli.data_vars if name in encoding.stimuli}
+    return SubjectScores(
+        encoding.subject,
+        encoding.ids,
+        rows=encoding.rows + decoding.rows,
+        replicates=encoding.replicates + decoding.replicates,
+        units=encoding.units,
+        stimuli=encoding.stimuli.merge(decoding.stimuli.rename(twice), join="left"),
+        curves=encoding.curves,
+        rdms=encoding.rdms,
+        images=decoding.images,
+        skipped=encoding.skipped | decoding.skipped,
+        notes=list(dict.fromkeys(encoding.notes + decoding.notes)),
+        weights=encoding.weights | decoding.weights,
+        ceiling=encoding.ceiling,
+    )
 
 
 def better_floor(definition: Definition | None, floors: Mapping[str, float]) -> dict[str, Any]:

@@ -2,6 +2,6 @@
 
 from braincodec.evaluation.scores.comparison import Comparison
 from braincodec.evaluation.scores.scores import Scores
-from braincodec.evaluation.scores.table import ALL_UNITS, FLOORS, SUMMARIES, TABLE_COLUMNS, make_table
+from braincodec.evaluation.scores.table import ALL_UNITS, DIRECTIONS, FLOORS, SUMMARIES, TABLE_COLUMNS, make_table
 
-__all__ = ["ALL_UNITS", "FLOORS", "SUMMARIES", "TABLE_COLUMNS", "Comparison", "Scores", "make_table"]
+__all__ = ["ALL_UNITS", "DIRECTIONS", "FLOORS", "SUMMARIES", "TABLE_COLUMNS", "Comparison", "Scores", "make_table"]

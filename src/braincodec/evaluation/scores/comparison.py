@@ -12,7 +12,7 @@ import pandas as pd
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.evaluation.definition import UndefinedScoreWarning
 from braincodec.evaluation.scores.scores import Scores
-from braincodec.evaluation.scores.table import KEY, number
+from braincodec.evaluation.scores.table import KEY, number, shown_key
 from braincodec.evaluation.statistics import bootstrap_p_value, percentile_interval
 
 # of these settings both must be the same for replicates to be pairs
@@ -31,8 +31,8 @@ class Comparison:
     level : float
         Of the intervals.
     table : DataFrame
-        One row for each subject, region and metric that both have: ``difference``, ``low``, ``high``, ``p_value``
-        (two-sided, from the paired replicates) and ``n``, the number of stimuli.
+        One row for each subject, direction, region and metric that both have: ``difference``, ``low``, ``high``,
+        ``p_value`` (two-sided, from the paired replicates) and ``n``, the number of stimuli.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class Comparison:
 
     def readable(self) -> pd.DataFrame:
         """The table as text."""
-        shown = self.table[list(KEY)].copy()
+        shown = self.table[shown_key(self.table)].copy()
         shown["stimuli"] = self.table["n"].astype(str)
         for name in ("difference", "low", "high", "p_value"):
             shown[name] = self.table[name].map(number)
@@ -72,7 +72,7 @@ def compare(first: Scores, second: Scores) -> Comparison:
     level = float(first.table["level"].iloc[0]) if len(first.table) else np.nan
     rows, unequal = [], []
     for position, row in enumerate(first.table.itertuples(index=False)):
-        other = places.get((row.subject, row.roi, row.metric))
+        other = places.get(tuple(getattr(row, name) for name in KEY))
         if other is None:
             continue
         of_other = second.table.iloc[other]
@@ -82,9 +82,7 @@ def compare(first: Scores, second: Scores) -> Comparison:
         low, high = (float(end) for end in percentile_interval(replicates, level))
         rows.append(
             {
-                "subject": row.subject,
-                "roi": row.roi,
-                "metric": row.metric,
+                **{name: getattr(row, name) for name in KEY},
                 "difference": row.value - float(of_other["value"]),
                 "low": low,
                 "high": high,

@@ -51,7 +51,7 @@ def headline(scores: Scores) -> str:
     """
     about = scores.about
     parts = [scores.name + (f" on {about['dataset']['name']}" if about.get("dataset", {}).get("name") else "")]
-    parts.append(scores.direction)
+    parts.append(" and ".join(scores.directions))
     part = about.get("split", {}).get("part", "test")
     if part != "test":
         parts.append(f"on the {part} stimuli, not the test stimuli")
@@ -67,6 +67,7 @@ def to_latex(scores: Scores) -> str:
     table = scores.table
     columns = {
         "Subject": table["subject"],
+        "Direction": table["direction"],
         "Region": table["roi"],
         "Metric": table["metric"].str.replace("_", " "),
         "Stimuli": table["n_stimuli"].map("{:d}".format),
@@ -80,7 +81,10 @@ def to_latex(scores: Scores) -> str:
     }
     if not table["n_units"].any():
         del columns["Units"]
-    words = 3
+    words = 4
+    if table["direction"].nunique() < 2:
+        del columns["Direction"]
+        words = 3
     lines = [
         r"\begin{table}",
         r"\centering",

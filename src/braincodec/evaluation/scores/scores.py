@@ -14,12 +14,16 @@ import xarray as xr
 
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import export, storage
-from braincodec.evaluation.scores.table import KEY, check_table, plain, readable_table
+from braincodec.evaluation.scores.table import DIRECTIONS, ENCODING, KEY, check_table, plain, readable_table
 
 if TYPE_CHECKING:
     from braincodec.evaluation.scores.comparison import Comparison
 
 IMAGE_KEYS = ("ids", "truth", "prediction")
+SAMPLES = "samples"
+BOTH = "both"
+# of a metric that is scored in both directions, what tells the second one's values of stimuli from the first one's
+SECOND = "_decoding"
 
 
 @dataclass(repr=False, eq=False)
@@ -29,10 +33,11 @@ class Scores:
     Parameters
     ----------
     table : DataFrame
-        One row for each subject, region and metric; columns `TABLE_COLUMNS`. ``value`` is the summary that ``summary``
-        names, ``low`` and ``high`` its interval, ``floor`` what the better of two trivial predictors reaches,
-        ``ceiling`` what any model could reach, ``normalised`` the score in parts of its ceiling, ``n_excluded`` how
-        many of the region's units have no usable ceiling, or no score, and are left out of ``normalised``. The region
+        One row for each subject, direction, region and metric; columns `TABLE_COLUMNS`. ``value`` is the summary that
+        ``summary`` names, ``low`` and ``high`` its interval, ``floor`` what the better of two trivial predictors
+        reaches, ``ceiling`` what any model could reach, ``normalised`` the score in parts of its ceiling,
+        ``n_excluded`` how many of the region's units have no usable ceiling, or no score, and are left out of
+        ``normalised``. The region
         ``"all"`` is every unit. NaN where a quantity is not known or has no meaning.
     units : xarray.Dataset, optional
         For each unit its coordinates, scores, ``noise_ceiling`` (of the variance), ``p_value`` and ``q_value``. Units
@@ -48,7 +53,8 @@ class Scores:
         ``measured`` and ``predicted`` dissimilarities, dims ([subject,] roi, pair), pairs in the order of
         `scipy.spatial.distance.pdist` over the coordinate ``stimulus``.
     images : dict, optional
-        Decoding: ``ids``, and the small pictures ``truth`` and ``prediction``, uint8 (n, height, width, 3).
+        Decoding: ``ids``, and the small pictures ``truth`` and ``prediction``, uint8 (n, height, width, 3). Where
+        several samples were decoded also the first of them, ``samples`` (n, samples, height, width, 3).
     about : dict
         What was scored, against what and how: JSON can hold it.
     generalisation : DataFrame, optional
@@ -95,6 +101,8 @@ class Scores:
         if not isinstance(self.about, dict):
             raise InputTypeError(f"about must be a dict, not {type(self.about).__name__}")
         self.about = plain(self.about)
+        if self.direction != BOTH:
+            self.table["direction"] = self.table["direction"].replace("", self.direction)
 
     @property
     def name(self) -> str:
@@ -103,11 +111,46 @@ class Scores:
 
     @property
     def direction(self) -> str:
-        """``"encoding"`` or ``"decoding"``."""
-        return str(self.about.get("direction", "encoding"))
+        """``"encoding"``, ``"decoding"`` or ``"both"``."""
+        return str(self.about.get("direction", ENCODING))
 
-    def value(self, metric: str, *, roi: str = "all", subject: object = None) -> float:
-        """One number of the table.
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Each direction that was judged."""
+        return DIRECTIONS if self.direction == BOTH else (self.direction,)
+
+    def of_direction(self, direction: str) -> Scores:
+        """The scores of one direction alone.
+
+        Raises
+        ------
+        UnknownNameError
+            When it was not judged.
+        """
+        if direction not in self.directions:
+            raise UnknownNameError("direction", direction, self.directions, where="of these scores")
+        if self.direction != BOTH:
+            return self
+        mine = (self.table["direction"] == direction).to_numpy()
+        encoding = direction == ENCODING
+        names = dict.fromkeys(self.table.loc[mine, "metric"])
+        wanted = [(name + SECOND if not encoding and name + SECOND in self.stimuli else name, name) for name in names]
+        stimuli = self.stimuli[[stored for stored, _ in wanted if stored in self.stimuli]]
+        about = self.about | {"direction": direction}
+        return Scores(
+            self.table[mine],
+            units=self.units if encoding else xr.Dataset(),
+            stimuli=stimuli.rename({stored: name for stored, name in wanted if stored in stimuli}),
+            replicates=self.replicates.isel(row=np.flatnonzero(mine)) if self.replicates.size else self.replicates,
+            curves=self.curves if encoding else xr.Dataset(),
+            rdms=self.rdms if encoding else xr.Dataset(),
+            images=None if encoding else self.images,
+            about=about,
+            generalisation=self.generalisation if encoding else None,
+        )
+
+    def value(self, metric: str, *, roi: str = "all", subject: object = None, direction: str | None = None) -> float:
+        """One number of the table; `direction` is needed for a metric that was scored in both.
 
         Raises
         ------
@@ -122,6 +165,10 @@ class Scores:
                 if asked not in set(self.table[column]):
                     raise UnknownNameError(what, asked, dict.fromkeys(self.table[column]), where="of these scores")
             raise InputValueError(f"these scores have no {metric} of {roi}")
+        if direction is not None:
+            chosen = chosen[chosen["direction"] == direction]
+        elif chosen["direction"].nunique() > 1:
+            raise InputValueError(f"{metric} was scored in both directions; choose direction='encoding' or 'decoding'")
         if subject is not None:
             chosen = chosen[chosen["subject"] == str(subject)]
         if len(chosen) != 1:
@@ -209,7 +256,7 @@ def row_labels(table: pd.DataFrame) -> dict[str, tuple[str, np.ndarray]]:
 
 
 def _check_images(images: dict[str, np.ndarray]) -> None:
-    if not isinstance(images, dict) or set(images) != set(IMAGE_KEYS):
+    if not isinstance(images, dict) or set(images) - {SAMPLES} != set(IMAGE_KEYS):
         raise InputValueError(f"images need the keys {', '.join(IMAGE_KEYS)}, not {', '.join(map(str, images))}")
     shape = np.shape(images["truth"])
     for name in ("truth", "prediction"):
@@ -222,3 +269,6 @@ def _check_images(images: dict[str, np.ndarray]) -> None:
         raise InputValueError(
             f"images have {len(images['ids'])} ids, truth {shape} and prediction {np.shape(images['prediction'])}"
         )
+    samples = np.asarray(images[SAMPLES]) if SAMPLES in images else None
+    if samples is not None and (samples.dtype != np.uint8 or samples.ndim != 5 or samples[:, 0].shape != shape):
+        raise InputValueError(f"images['samples'] must be uint8 (n, samples, height, width, 3), not {samples.shape}")

@@ -127,6 +127,10 @@ def _read_json(path: Path) -> dict[str, Any]:
             "update braincodec"
         )
     rows = content.get("table")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and set(row) == set(TABLE_COLUMNS) for row in rows):
+    # scores of one direction only, as they were once saved, do not say it in each row
+    needed = set(TABLE_COLUMNS) - {"direction"}
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and set(row) - {"direction"} == needed for row in rows
+    ):
         raise DamagedFileError(f"{path} holds no table of scores with the columns {', '.join(TABLE_COLUMNS)}")
     return content

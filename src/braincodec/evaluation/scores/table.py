@@ -14,11 +14,13 @@ from braincodec.errors import InputTypeError, InputValueError
 SUMMARIES = ("median over units", "mean over stimuli", "over all stimuli")
 FLOORS = ("shuffled pairs", "mean training image", "mean training response", "")
 ALL_UNITS = "all"
+ENCODING, DECODING = DIRECTIONS = ("encoding", "decoding")
 
-TEXT = ("subject", "roi", "metric", "summary", "floor_of")
+TEXT = ("subject", "direction", "roi", "metric", "summary", "floor_of")
 COUNTS = ("n_stimuli", "n_units", "n_excluded")
 TABLE_COLUMNS = (
     "subject",
+    "direction",
     "roi",
     "metric",
     "summary",
@@ -39,7 +41,7 @@ TABLE_COLUMNS = (
     "p_value",
 )
 NUMBERS = tuple(name for name in TABLE_COLUMNS if name not in (*TEXT, *COUNTS))
-KEY = ("subject", "roi", "metric")
+KEY = ("subject", "direction", "roi", "metric")
 
 
 def make_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -100,7 +102,7 @@ def _check_values(table: pd.DataFrame) -> None:
     for name in COUNTS:
         if (table[name] < 0).any():
             raise InputValueError(f"{name} must not be negative, but it is {int(table[name].min())} in one row")
-    for name, choices in (("summary", SUMMARIES), ("floor_of", FLOORS)):
+    for name, choices in (("summary", SUMMARIES), ("floor_of", FLOORS), ("direction", (*DIRECTIONS, ""))):
         for value in table[name].unique():
             if value not in choices:
                 known = ", ".join(repr(choice) for choice in choices)
@@ -132,6 +134,17 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def shown_key(table: pd.DataFrame) -> list[str]:
+    """What tells rows apart, for readers: the direction only where there are two.
+
+    Examples
+    --------
+    >>> shown_key(make_table([]))
+    ['subject', 'roi', 'metric']
+    """
+    return [name for name in KEY if name != "direction" or table["direction"].nunique() > 1]
+
+
 def number(value: float, digits: int = 3) -> str:
     """A number for people to read: fixed digits, few of them where it is large or tiny, a dash for NaN.
 
@@ -157,7 +170,7 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
     >>> readable_table(make_table([row])).loc[0, ["value", "95 % interval", "p"]].tolist()
     ['0.400', '0.300 to 0.500', '0.001']
     """
-    shown = table[["subject", "roi", "metric"]].copy()
+    shown = table[shown_key(table)].copy()
     shown["stimuli"] = table["n_stimuli"].astype(str)
     if table["n_units"].any():
         shown["units"] = [
