@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.errors import InputValueError, MissingExtraError, MissingFileError
+from braincodec.errors import InputValueError
 from braincodec.evaluation.decoding.feature_networks import FeatureNetwork, NetworkFeatures
 from braincodec.evaluation.decoding.image_metric import ImageMetric, TwoWayMetric
 from braincodec.evaluation.decoding.network_metric import colour_images
 from braincodec.evaluation.decoding.two_way import Anchor
 from braincodec.evaluation.decoding.two_way_images import two_way_definition
 from braincodec.evaluation.definition import Definition
-from braincodec.features import Preprocessing
+from braincodec.features.lpips import EPSILON, LAYERS, PREPROCESSING, read_heads
 
 if TYPE_CHECKING:
     import torch
 
-# of images in -1..1, as the lpips package subtracts and divides them
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-HEADS_FILE = Path("weights/v0.1/alex.pth")
-LAYERS = ("features.1", "features.4", "features.7", "features.9", "features.11")
-EPSILON = 1e-10  # added to the length that features are divided by
 SMALLEST_SIDE = 31  # below it AlexNet's maps become empty
 BLOCK_BYTES = 256 * 2**20  # of embedded images; two such blocks are held at a time
 BATCH_IMAGES = 16
@@ -34,11 +27,10 @@ SOURCE = "Zhang et al. 2018, version 0.1 of the lpips package"
 
 NETWORK = FeatureNetwork(
     "torchvision:alexnet@IMAGENET1K_V1",
-    LAYERS,
+    LAYERS["alexnet"],
     "LPIPS over AlexNet",
     SOURCE,
-    # (2 x / 255 - 1 - shift) / scale, no resizing
-    Preprocessing.parse({"mean": [(1 + s) / 2 for s in SHIFT], "std": [s / 2 for s in SCALE]}),
+    PREPROCESSING,
     pooling="none",
 )
 
@@ -70,7 +62,7 @@ class PerceptualDistance:
     """
 
     def __init__(self, weights: str | None = None, device: str = "auto") -> None:
-        heads = _read_heads()
+        heads = read_heads("alexnet")
         self._features = NetworkFeatures(NETWORK.with_weights(weights), device)
         self._roots = [head.sqrt().to(self._features.device) for head in heads]
         self.weights = f"{self._features.weights}; linear heads: lpips v0.1"
@@ -152,20 +144,6 @@ class PerceptualDistance:
             size = " x ".join(map(str, prediction.shape[1:3]))
             raise InputValueError(f"images of {size} pixels are too small for LPIPS; at least {SMALLEST_SIDE} a side")
         return prediction, truth
-
-
-def _read_heads() -> list[torch.Tensor]:
-    """Weights of the linear heads, each (1, channels, 1, 1); the package is not imported, only its file is read."""
-    import torch
-
-    found = importlib.util.find_spec("lpips")
-    if found is None or not found.submodule_search_locations:
-        raise MissingExtraError("lpips", "vision", "LPIPS")
-    path = Path(found.submodule_search_locations[0]) / HEADS_FILE
-    if not path.is_file():
-        raise MissingFileError(path, "linear heads of LPIPS", "it comes with the package lpips; install that again")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return [state[f"lin{number}.model.1.weight"] for number in range(len(LAYERS))]
 
 
 class LearnedPerceptualDistance(ImageMetric):

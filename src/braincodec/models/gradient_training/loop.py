@@ -150,7 +150,7 @@ class _Run:
     def finished(self) -> bool:
         """Whether all epochs are done, or the last ones brought nothing better."""
         now, patience = self.position, self.settings.patience
-        waited = patience is not None and bool(self.best) and now.epoch - now.best_epoch >= patience
+        waited = patience is not None and math.isfinite(now.best) and now.epoch - now.best_epoch >= patience
         return now.epoch >= self.settings.epochs or waited
 
     def epoch(self) -> None:
@@ -203,8 +203,9 @@ class _Run:
             )
         now.curve.append({"epoch": now.epoch + 1, **losses, **scores})
         now.epoch, now.batch, now.losses = now.epoch + 1, 0, {}
-        if scores[self.task.criterion] < now.best or not self.best:
-            now.best, now.best_epoch = scores[self.task.criterion], now.epoch
+        error = scores[self.task.criterion] if self.task.candidate else math.inf
+        if error < now.best or not self.best:
+            now.best, now.best_epoch = error, now.epoch
             self._keep()
 
     def _keep(self) -> None:
@@ -219,7 +220,7 @@ class _Run:
         assert self.checkpoints is not None
         tensors = {f"weights/{name}": tensor for name, tensor in self._named(tuple(self.task.modules))}
         tensors |= {f"moments/{name}": tensor for name, tensor in moments(self.task.optimisers).items()}
-        state = vars(self.position) | {"best": self.position.best if self.best else None}
+        state = vars(self.position) | {"best": self.position.best if math.isfinite(self.position.best) else None}
         self.checkpoints.save(state, tensors, self.best if self.best_is_new else None)
         self.best_is_new, self.last_save = False, time.monotonic()
 

@@ -28,6 +28,8 @@ class GradientTask(ABC):
     examples : int
     criterion : str
         The entry of what `validate` gives that is to become small.
+    candidate : bool
+        Whether the present epoch may be the one that is kept, where another may.
     device : torch.device
     """
 
@@ -36,6 +38,7 @@ class GradientTask(ABC):
     kept: tuple[str, ...]
     examples: int
     criterion: str
+    candidate: bool = True
     device: torch.device
 
     def batches(self, rng: np.random.Generator, batch_size: int) -> list[NDArray[np.int64]]:

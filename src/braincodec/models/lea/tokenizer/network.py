@@ -16,7 +16,7 @@ from torch import nn
 from braincodec.config import Config
 from braincodec.errors import InputValueError
 
-GROUPS = 32  # of each group norm
+GROUPS = 32  # of each group norm, as published
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -34,6 +34,8 @@ class TokenizerConfig(Config):
         Residual blocks of each level, and between encoder and decoder on either side.
     code_width, codebook_size : int
         Values of a codebook entry, and entries.
+    groups : int
+        Of each group norm. The mean of a group is lost, so a narrow network needs fewer to keep an image's brightness.
 
     Examples
     --------
@@ -50,11 +52,14 @@ class TokenizerConfig(Config):
     middle_blocks: int = Field(2, ge=0)
     code_width: Count = 256
     codebook_size: int = Field(1024, ge=2)
+    groups: Count = GROUPS
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.base_width % GROUPS:
-            raise ValueError(f"base_width {self.base_width} is no multiple of {GROUPS}, the groups of the group norm")
+        if self.base_width % self.groups:
+            raise ValueError(
+                f"base_width {self.base_width} is no multiple of {self.groups}, the groups of the group norm"
+            )
         return self
 
     @property
@@ -179,11 +184,13 @@ class Encoder(nn.Module):
         widths = config.widths
         self.conv_in = nn.Conv2d(3, config.base_width, 3, padding=1, bias=False)
         self.down = nn.ModuleList(
-            Level(given, width, config.blocks)
+            Level(given, width, config.blocks, config.groups)
             for given, width in zip((config.base_width, *widths), widths, strict=False)
         )
-        self.mid = nn.ModuleList(ResidualBlock(widths[-1], widths[-1]) for _ in range(config.middle_blocks))
-        self.norm_out = nn.GroupNorm(GROUPS, widths[-1])
+        self.mid = nn.ModuleList(
+            ResidualBlock(widths[-1], widths[-1], config.groups) for _ in range(config.middle_blocks)
+        )
+        self.norm_out = nn.GroupNorm(config.groups, widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], config.code_width, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -205,12 +212,14 @@ class Decoder(nn.Module):
         super().__init__()
         widths = config.widths[::-1]
         self.conv_in = nn.Conv2d(config.code_width, widths[0], 3, padding=1)
-        self.mid = nn.ModuleList(ResidualBlock(widths[0], widths[0]) for _ in range(config.middle_blocks))
+        self.mid = nn.ModuleList(
+            ResidualBlock(widths[0], widths[0], config.groups) for _ in range(config.middle_blocks)
+        )
         self.up = nn.ModuleList(
-            Level(given, width, config.blocks, enlarge=number < len(widths) - 1)
+            Level(given, width, config.blocks, config.groups, enlarge=number < len(widths) - 1)
             for number, (given, width) in enumerate(zip((widths[0], *widths), widths, strict=False))
         )
-        self.norm_out = nn.GroupNorm(GROUPS, widths[-1])
+        self.norm_out = nn.GroupNorm(config.groups, widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -230,14 +239,14 @@ class Level(nn.Module):
     ----------
     given, width : int
         Channels that come in, and that go out.
-    blocks : int
+    blocks, groups : int
     enlarge : bool
         Whether height and width double at the end.
     """
 
-    def __init__(self, given: int, width: int, blocks: int, enlarge: bool = False) -> None:
+    def __init__(self, given: int, width: int, blocks: int, groups: int, enlarge: bool = False) -> None:
         super().__init__()
-        self.block = nn.ModuleList(ResidualBlock(width if number else given, width) for number in range(blocks))
+        self.block = nn.ModuleList(ResidualBlock(width if number else given, width, groups) for number in range(blocks))
         self.upsample = Enlarge(width) if enlarge else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -266,11 +275,11 @@ class ResidualBlock(nn.Module):
     and so the published weights were trained.
     """
 
-    def __init__(self, given: int, width: int) -> None:
+    def __init__(self, given: int, width: int, groups: int = GROUPS) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(GROUPS, given)
+        self.norm1 = nn.GroupNorm(groups, given)
         self.conv1 = nn.Conv2d(given, width, 3, padding=1, bias=False)
-        self.norm2 = nn.GroupNorm(GROUPS, width)
+        self.norm2 = nn.GroupNorm(groups, width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.nin_shortcut = nn.Conv2d(width, width, 1, bias=False) if given != width else None
 
