@@ -130,16 +130,42 @@ def out_of_fold_predictions(
     """
     sources, targets = check_pairs(source, target)
     _check_held_out_once(folds, len(sources))
-    strength = torch.from_numpy(np.broadcast_to(np.asarray(alpha, np.float64), (targets.shape[1],)).copy())
     found = np.empty(targets.shape)
     for fold in folds:
-        axes = principal_axes(sources[fold.train], centre=intercept, dtype=torch.float64, what="source dimensions")
-        known = targets[fold.train].astype(np.float64)
-        mean = known.mean(0) if intercept else np.zeros(known.shape[1])
-        moments = axes.coordinates.T @ torch.from_numpy(known - mean)  # (components, target)
-        weights = axes.weights((moments / (axes.eigenvalues[:, None] + strength)).T)  # (target, source)
-        found[fold.validation] = (sources[fold.validation] - axes.mean) @ weights.numpy().T + mean
+        weights, mean, offset = ridge_weights(sources[fold.train], targets[fold.train], alpha, intercept=intercept)
+        found[fold.validation] = (sources[fold.validation] - mean) @ weights + offset
     return found
+
+
+def ridge_weights(
+    source: NDArray[Any], target: NDArray[Any], alpha: float | ArrayLike, *, intercept: bool = True
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Ridge regression with a strength for each target dimension.
+
+    Parameters
+    ----------
+    source, target : array, shape (stimuli, source) and (stimuli, target)
+    alpha : float or array_like, shape (target,)
+    intercept : bool
+
+    Returns
+    -------
+    weights : array of float64, shape (source, target)
+    mean, offset : array of float64, shape (source,) and (target,)
+        Predictions are ``(source - mean) @ weights + offset``; both are 0 without intercept.
+
+    Examples
+    --------
+    >>> line = np.arange(4.0)[:, None]
+    >>> [part.round(3).tolist() for part in ridge_weights(line, 2 * line, 1e-9)]
+    [[[2.0]], [1.5], [3.0]]
+    """
+    axes = principal_axes(source, centre=intercept, dtype=torch.float64, what="source dimensions")
+    known = target.astype(np.float64)
+    offset = known.mean(0) if intercept else np.zeros(known.shape[1])
+    moments = axes.coordinates.T @ torch.from_numpy(known - offset)  # (components, target)
+    shrunk = moments / (axes.eigenvalues[:, None] + torch.from_numpy(np.asarray(alpha, np.float64)))
+    return axes.weights(shrunk.T).numpy().T, axes.mean, offset
 
 
 def latent_map(
