@@ -14,6 +14,7 @@ _MODULE_OF_NAME = {
     "FwRF": "braincodec.models.fwrf",
     "GaussianFwRF": "braincodec.models.gaussian_fwrf",
     "JointEncoder": "braincodec.models",
+    "LEA": "braincodec.models.lea.model",
     "LinearEncoder": "braincodec.models.linear",
     "Preprocessing": "braincodec.features",
     "Recording": "braincodec.datasets",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from braincodec.models import Encoder, JointEncoder
     from braincodec.models.fwrf import FwRF
     from braincodec.models.gaussian_fwrf import GaussianFwRF
+    from braincodec.models.lea.model import LEA
     from braincodec.models.linear import LinearEncoder
     from braincodec.responses import build_responses, open_responses
     from braincodec.stimuli import StimulusSet
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from braincodec.training import train
 
 __all__ = [
+    "LEA",
     "Dataset",
     "Encoder",
     "FwRF",

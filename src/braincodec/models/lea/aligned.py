@@ -1,0 +1,196 @@
+"""The trained LEA as an encoder: its parts put together, and images through them to responses."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from braincodec.errors import InputValueError
+from braincodec.image_generators.base import IMAGE_GENERATORS, ImageGenerator
+from braincodec.models.backboned import BACKBONE, BackboneEncoder
+from braincodec.models.lea.alignment import LatentMap
+from braincodec.models.lea.alignment.scaling import check_rule
+from braincodec.models.lea.config import DECODING, ENCODING, GENERATOR, ORDER, SELECTED, LEAConfig
+from braincodec.models.lea.fmri_latent import as_latent, stored_latent
+from braincodec.models.lea.image_embedding import joined_layers, scaled_to_unit_length
+from braincodec.models.lea.standardisation import Standardisation
+from braincodec.models.tensors import add_tensor, check_tensor_shapes
+
+if TYPE_CHECKING:
+    import torch
+
+    from braincodec.models.trainable import Parts
+
+# images in one call of the network that embeds them, whatever batch size is asked for
+EMBEDDING_TILE = {"cpu": 4}
+EMBEDDING_TILE_ELSEWHERE = 16
+BYTES_PER_IMAGE = 32 * 2**20
+
+
+class AlignedEncoder(BackboneEncoder):
+    """Images to embeddings, to predicted fMRI latents, to responses; the map back and the generator are at hand.
+
+    Attributes
+    ----------
+    latent_network : torch.nn.Module
+        From patterns to latents and back.
+    decoding_map, encoding_map : LatentMap
+        From fMRI latents to image embeddings, and the other way.
+    latent_there : torch.nn.Module or None
+        `latent_network` where the model was prepared.
+    """
+
+    config_class = LEAConfig
+    preferred_batch_size = 32
+
+    latent_there: Any
+    _running: Any  # the extractor, where the model was prepared
+
+    def _adopt(self, parts: Parts) -> None:
+        self._shared_key: str | None = None
+        self._rule: str | None = None
+        super()._adopt(parts)
+
+    def _check(self) -> None:
+        voxels = sum(self.config.voxels)
+        check_tensor_shapes(self._tensors, {ORDER: (voxels,)})
+        order = self._tensors[ORDER].cpu().numpy()
+        if not np.array_equal(np.sort(order), np.arange(voxels)):
+            raise InputValueError(f"{ORDER} must name each of {voxels} units once")
+        self._order = order
+        selected = self._tensors.get(SELECTED)
+        self._selected = None if selected is None else selected.cpu().numpy()
+        described = self.units.sizes.get("unit")
+        if described != (voxels if self._selected is None else len(self._selected)):
+            raise InputValueError(f"the table of units has {described}, the model predicts {voxels}")
+        self._standardisation = Standardisation.from_tensors(self._tensors, voxels)
+        self.latent_network = stored_latent(self.config.fmri_latent, self.config.autoencoder, voxels, self._tensors)
+        self.decoding_map = LatentMap.from_tensors(self._own(DECODING))
+        self.encoding_map = LatentMap.from_tensors(self._own(ENCODING))
+        if self.decoding_map.weights.shape != self.encoding_map.weights.T.shape:
+            raise InputValueError("the maps from and to the fMRI latent are of different sizes")
+        stored = self.config.generator
+        kind: type[ImageGenerator] = IMAGE_GENERATORS.get(stored.kind)
+        self._generator = kind.from_parts(stored.settings, self._own(GENERATOR))
+        if self._generator.embedding.dimension != self.dimension:
+            raise InputValueError(
+                f"the {stored.kind} generator reads embeddings of {self._generator.embedding.dimension} values, the "
+                f"model predicts {self.dimension}"
+            )
+
+    def _own(self, prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): t for name, t in self._tensors.items() if name.startswith(prefix)}
+
+    @property
+    def dimension(self) -> int:
+        """Values of an image embedding."""
+        return len(self.decoding_map.offset)
+
+    @property
+    def generator(self) -> ImageGenerator:
+        """What makes images of embeddings."""
+        return self._generator
+
+    def standardised(self, responses: np.ndarray) -> np.ndarray:
+        """Patterns (stimuli, voxels) as the latents take them, of responses (stimuli, units) as measured."""
+        return self._standardisation.given(np.ascontiguousarray(responses[:, self._order]))
+
+    def release(self) -> None:
+        """Let go of what `prepare` made."""
+        self._running = self.latent_there = self._prepared = None
+
+    @property
+    def response_dims(self) -> tuple[str, ...]:
+        """Always ``("unit",)``."""
+        return ("unit",)
+
+    def _prepare(self, device: torch.device, dtype: torch.dtype) -> None:
+        # the network that embeds follows when `shared` is first called: of models that share it, one does
+        from braincodec.image_generators.sampling import placed
+
+        self._running = None
+        self._place = (device, dtype)
+        self.latent_there = placed(self.latent_network, device, dtype)
+
+    def shared(self, images: torch.Tensor) -> torch.Tensor:
+        """Image embeddings (batch, dimension), float32, in tiles of one size."""
+        import torch
+
+        from braincodec.models.lea.tiles import in_tiles
+
+        if self._running is None:
+            self._running = self._extractor_on(*self._place)
+        extractor = self._running
+        tile = EMBEDDING_TILE.get(images.device.type, EMBEDDING_TILE_ELSEWHERE)
+        found = in_tiles(lambda part: joined_layers(extractor(part)), images, tile=tile)
+        if not self.config.unit_length:
+            return found
+        return torch.from_numpy(scaled_to_unit_length(found.cpu().numpy())).to(found.device)
+
+    def readout(self, shared: torch.Tensor) -> torch.Tensor:
+        """Responses (batch, units) to images with these embeddings (batch, dimension)."""
+        predicted = self.encoding_map.predict(shared.cpu().numpy())  # (batch, latent)
+        rule = self._rule or self.config.encoding_rescale
+        return self.responses_of(self.encoding_map.scaling.apply(predicted, rule))
+
+    def responses_of(self, latents: np.ndarray) -> torch.Tensor:
+        """Responses (rows, units) of fMRI latents (rows, latent), where the model was prepared."""
+        import torch
+
+        from braincodec.models.lea.tiles import in_tiles
+
+        device, dtype = self._place
+        given = torch.from_numpy(latents).to(device, dtype)
+        patterns = in_tiles(as_latent(self.latent_there).decode, given).float().cpu().numpy()  # (batch, voxels)
+        responses = np.empty_like(patterns)
+        responses[:, self._order] = self._standardisation.undo(patterns)
+        return torch.from_numpy(responses if self._selected is None else responses[:, self._selected])
+
+    def shared_key(self) -> str | None:
+        """Hash of what embeds images."""
+        if self._shared_key is None:
+            digest = hashlib.sha256(f"{self.config.features.hash()} {self.config.unit_length}".encode())
+            for name, tensor in sorted(self._tensors.items()):
+                if name.startswith(BACKBONE):
+                    add_tensor(digest, name, tensor)
+            for backbone in self._given or ():
+                digest.update(backbone.fingerprint().encode())
+            self._shared_key = digest.hexdigest()
+        return self._shared_key
+
+    def bytes_per_image(self) -> int:
+        """Pixels and activations, latents and responses."""
+        return BYTES_PER_IMAGE + 16 * (self.dimension + sum(self.config.voxels))
+
+    def select(self, **indices: Any) -> Self:
+        """See `Encoder.select`; what is left encodes, and can no longer decode, which takes all voxels."""
+        chosen = self.choose(indices)["unit"]
+        before = np.arange(sum(self.config.voxels)) if self._selected is None else self._selected
+        if self._selected is None and len(chosen) == len(before):
+            return self
+        import torch
+
+        tensors = dict(self._tensors) | {SELECTED: torch.from_numpy(before[chosen])}
+        return self._with(self.config, tensors, self.units.isel(unit=chosen))
+
+    def scaling_by(self, rule: str | None) -> Self:
+        """The same model, which scales latents by another rule."""
+        if rule is None:
+            return self
+        check_rule(rule)
+        other = copy.copy(self)
+        other._rule, other._prepared = rule, None
+        return other
+
+    def check_whole(self, what: str) -> None:
+        """Raise unless the model is trained and has all its voxels."""
+        if not self.trained:
+            raise self._not_trained()
+        if self._selected is not None:
+            raise InputValueError(
+                f"this model was cut to {len(self._selected):,} of {sum(self.config.voxels):,} voxels by select, and "
+                f"can only encode; to {what} takes the whole model"
+            )
