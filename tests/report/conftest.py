@@ -10,7 +10,7 @@ import pytest
 
 from braincodec.report import build_report
 
-from ..evaluation.example_scores import decoding_scores, eeg_scores, fmri_scores
+from ..evaluation.example_scores import both_scores, decoding_scores, eeg_scores, fmri_scores
 
 
 def scores_under_splits():
@@ -35,6 +35,7 @@ SCORES = {
     "fmri": fmri_scores,
     "eeg": eeg_scores,
     "decoding": decoding_scores,
+    "both": both_scores,
     "splits": scores_under_splits,
     "two": lambda: [fmri_scores("ridge"), fmri_scores("guess", quality=0.2)],
 }

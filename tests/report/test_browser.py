@@ -13,7 +13,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-NAMES = ("fmri", "eeg", "decoding", "two")
+NAMES = ("fmri", "eeg", "decoding", "both", "two")
 # drawing 20,484 vertices without a graphics card, on a busy machine
 PATIENCE = 120_000  # ms
 # of the contrast of text that WCAG asks for (AA)

@@ -42,7 +42,7 @@ def one_row(**more) -> Scores:
     return Scores(make_table([row | more]))
 
 
-@pytest.mark.parametrize("name", ["fmri", "eeg", "decoding", "two"])
+@pytest.mark.parametrize("name", ["fmri", "eeg", "decoding", "both", "two"])
 def test_report_is_one_file_that_names_no_other(reports, name):
     path = reports(name)
     content = path.read_text(encoding="utf-8")
@@ -57,17 +57,17 @@ def test_report_is_one_file_that_names_no_other(reports, name):
     assert "@import" not in style
 
 
-@pytest.mark.parametrize("name", ["fmri", "eeg", "decoding", "two"])
+@pytest.mark.parametrize("name", ["fmri", "eeg", "decoding", "both", "two"])
 def test_policy_allows_no_network_and_only_the_scripts_of_the_page(page, name):
     policy = page(name).all("meta", http_equiv="Content-Security-Policy")[0].attributes["content"]
     assert policy.startswith("default-src 'none'; script-src ")
     assert "http" not in policy
     scripts = policy.split("script-src ")[1].split(";")[0].split()
     assert "'unsafe-inline'" not in scripts
-    assert ("'unsafe-eval'" in scripts) == (name in ("fmri", "two"))  # the cortex only
+    assert ("'unsafe-eval'" in scripts) == (name in ("fmri", "both", "two"))  # the cortex only
 
 
-@pytest.mark.parametrize("name", ["fmri", "eeg", "decoding", "two"])
+@pytest.mark.parametrize("name", ["fmri", "eeg", "decoding", "both", "two"])
 def test_structure_is_one_that_a_screen_reader_can_use(page, name):
     found = page(name)
     assert found.all("html")[0].attributes["lang"] == "en"
@@ -90,7 +90,7 @@ def test_structure_is_one_that_a_screen_reader_can_use(page, name):
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
-@pytest.mark.parametrize("name", ["fmri", "eeg", "decoding", "two"])
+@pytest.mark.parametrize("name", ["fmri", "eeg", "decoding", "both", "two"])
 def test_heading_of_every_column_of_numbers_opens_a_definition(page, name):
     found = page(name)
     numbers = [head for head in found.all("th", scope="col") if head.attributes.get("class") == "number"]
@@ -161,7 +161,7 @@ def test_command_of_the_report_is_one_that_the_program_takes(page):
     scores = fmri_scores()
     scores.about["settings"] |= {
         "part": "validation", "metrics": ["correlation"], "rois": ["V1", "V 2"], "noise_ceiling": "split_half",
-        "level": 0.9, "seed": 3, "leakage": "off", "rescale": "transductive",
+        "level": 0.9, "seed": 3, "leakage": "off", "rescale": "transductive", "direction": "decoding", "samples": 5,
     }  # fmt: skip
     from braincodec.report.provenance import command
 
@@ -171,6 +171,50 @@ def test_command_of_the_report_is_one_that_the_program_takes(page):
     assert context.params["part"] == "validation"
     assert context.params["noise_ceiling"] == "split_half"
     assert context.params["level"] == 0.9
+    assert context.params["direction"] == "decoding"
+    assert context.params["samples"] == 5
+
+
+def test_both_directions_stand_in_one_page_verdicts_first(page):
+    found = page("both")
+    verdicts = [e.text for e in found.all("p", class_="verdict")]
+    assert len(verdicts) == 2
+    assert "predicts responses" in verdicts[0] and "reconstructs what was seen" in verdicts[1]
+    assert ["None of the 40" in text for text in verdicts] == [False, True]  # the leakage check is said once
+    heads = [e.text.strip() for e in found.all("h3")]
+    assert heads[:2] == ["Encoding: from images to responses", "Decoding: from responses to images"]
+    sections = [e.attributes["id"].removeprefix("model-1-") for e in found.all("section")]
+    assert sections[:4] == ["scores", "images", "cortex", "figures"]
+    pictures = [e.attributes.get("alt", "") for e in found.all("img")]
+    assert any(text.startswith("Decoded from the response") for text in pictures)
+    assert any("by region" in text for text in pictures) and any("Decoding scores" in text for text in pictures)
+
+
+def test_published_preprocessing_is_a_caution(without_figures):
+    scores = decoding_scores()
+    scores.about["preprocessing"] = "published"
+    cautions = [e.text for e in Page(render([scores])).all("p", class_="caution") if "header" in e.inside]
+    assert len(cautions) == 1 and "Published preprocessing" in cautions[0]
+
+
+def test_several_samples_are_shown_in_a_row(without_figures):
+    scores = decoding_scores()
+    prediction = scores.images["prediction"]
+    scores.images["samples"] = np.stack([prediction, prediction[::-1], prediction], 1)
+    found = Page(render([scores]))
+    alternatives = [e.attributes["alt"] for e in found.all("img")]
+    assert sum("sample 3" in text for text in alternatives) == len(prediction)
+    assert "3 images decoded from the same response" in next(
+        e.text for e in found.all("section") if "images" in e.attributes["id"]
+    )
+
+
+def test_two_models_of_both_directions_are_compared_in_both(without_figures):
+    from ..evaluation.example_scores import both_scores
+
+    found = Page(render([both_scores("lea"), both_scores("other")]))
+    table = next(e for e in found.all("table") if "minus" in e.text)
+    assert "decoding" in table.text and "encoding" in table.text
 
 
 def test_cautions_stand_beside_the_verdict(without_figures):

@@ -91,9 +91,9 @@ def test_clean_scores_need_no_caution():
 
 
 def test_tiles_show_each_subject():
-    labels = [tile.label for tile in tiles(fmri_scores())]
+    labels = [tile.label for tile in tiles([fmri_scores()])]
     assert sum("subject" in label for label in labels) == 2
-    assert tiles(eeg_scores())[0].value == number(eeg_scores().table["value"].iloc[0])
+    assert tiles([eeg_scores()])[0].value == number(eeg_scores().table["value"].iloc[0])
 
 
 def test_many_regions_make_a_table_for_each_metric_and_many_metrics_one_for_each_region():
@@ -101,7 +101,7 @@ def test_many_regions_make_a_table_for_each_metric_and_many_metrics_one_for_each
     assert [table.define for table in by_metric] == ["correlation", "noise_normalised_accuracy"]
     assert [len(table.rows) for table in by_metric] == [10, 10]
     by_place = score_tables(decoding_scores().table, Glossary())
-    assert [table.title for table in by_place] == ["Subject 1, all units"]
+    assert [table.title for table in by_place] == ["Subject 1, decoded images"]
     assert [cells[0].define for cells, _ in by_place[0].rows] == ["pixel_correlation", "two_way_pixels"]
 
 

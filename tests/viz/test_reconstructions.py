@@ -97,6 +97,44 @@ def test_one_grey_image_into_axes_given(axes):
     assert sum(bool(child.images) for child in axes.child_axes) == 2
 
 
+@pytest.mark.parametrize(("which", "expected"), [("best", [9, 8, 7]), ("median", [6, 5, 4]), ("worst", [2, 1, 0])])
+def test_those_at_one_place_are_shown_on_request(which, expected):
+    figure = plot_reconstructions(plain(10), plain(10, 100), np.arange(10), which=which, shown=3)
+    assert [seen for seen, _ in pairs(figure)] == expected
+    assert which.replace("median", "around the median") in text_alternative(figure)
+
+
+def test_of_those_without_a_score_none_is_the_worst():
+    figure = plot_reconstructions(plain(4), plain(4, 100), [0.5, np.nan, 0.1, 0.2], which="worst", shown=2)
+    assert [seen for seen, _ in pairs(figure)] == [3, 2]
+
+
+def test_samples_stand_below_what_was_seen():
+    samples = np.stack([plain(3, 100), plain(3, 200)], 1)
+    figure = plot_reconstructions(plain(3), samples, [0.3, 0.2, 0.1], samples=2)
+    figure.draw_without_rendering()
+    found = sorted(
+        (
+            round(panel.get_window_extent().x0),
+            -round(panel.get_window_extent().y0),
+            int(panel.images[0].get_array()[0, 0, 0]),
+        )
+        for panel in panels(figure)
+        if panel.images
+    )
+    assert [grey for *_, grey in found] == [0, 100, 200, 1, 101, 201, 2, 102, 202]
+    assert [seen for seen, _ in pairs(plot_reconstructions(plain(3), samples))] == [0, 1, 2]  # one, unless asked
+
+
+def test_images_of_several_subjects_have_their_own_scores():
+    from ..evaluation.example_scores import both_scores
+
+    made = both_scores()
+    figure = plot_reconstructions(made, shown=2, metric="pixel_correlation")
+    values = np.sort(made.of_direction("decoding").stimuli["pixel_correlation"].sel(subject="1").dropna("stimulus"))
+    assert text_alternative(figure).endswith(f"{values[-1]:.2f}, {values[0]:.2f}.")
+
+
 def test_what_cannot_be_drawn_is_said(decoded, fmri):
     with pytest.raises(InputValueError, match="no decoded images"):
         plot_reconstructions(fmri)
@@ -112,5 +150,9 @@ def test_what_cannot_be_drawn_is_said(decoded, fmri):
         plot_reconstructions(plain(2), plain(2), [1, 2, 3])
     with pytest.raises(InputValueError, match="1 to 60"):
         plot_reconstructions(plain(2), plain(2), shown=0)
+    with pytest.raises(InputValueError, match="1 to 8 samples"):
+        plot_reconstructions(plain(2), plain(2), samples=0)
+    with pytest.raises(UnknownNameError, match="which 'middle'"):
+        plot_reconstructions(plain(2), plain(2), which="middle")
     with pytest.raises(InputValueError, match="height, width, 3"):
         plot_reconstructions(np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 8, 8, 3), np.uint8))

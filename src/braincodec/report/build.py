@@ -28,19 +28,30 @@ if TYPE_CHECKING:
     from braincodec.evaluation.scores import Comparison, Scores
 
 TEMPLATES = "templates"
+TITLES = {"encoding": "Encoding: from images to responses", "decoding": "Decoding: from responses to images"}
 # of longer reports the first table is open, the others behind their titles
 MOST_ROWS_UNFOLDED = 60
 # scores of vertices that are shown on the cortex to turn: the first of these that there is
 ON_CORTEX = ("correlation", "noise_normalised_accuracy", "r2_correlation", "r2_determination")
 
 
+@dataclass(frozen=True)
+class Block:
+    """The tables of one direction."""
+
+    key: str
+    title: str
+    tables: list[ShownTable]
+
+
 @dataclass
 class Part:
-    """Everything that the page shows of one set of scores."""
+    """Everything that the page shows of one set of scores; `views` are those of each direction alone."""
 
     key: str
     scores: Scores
-    tables: list[ShownTable]
+    views: list[Scores]
+    blocks: list[Block]
     pictures: list[figures.Picture]
     left_out: list[figures.LeftOut]
     cortex: CortexViews | None
@@ -51,7 +62,7 @@ class Part:
     @property
     def is_long(self) -> bool:
         """Whether the tables of scores together are more than one reads through."""
-        return sum(len(table.rows) for table in self.tables) > MOST_ROWS_UNFOLDED
+        return sum(len(table.rows) for block in self.blocks for table in block.tables) > MOST_ROWS_UNFOLDED
 
 
 def build_report(
@@ -172,8 +183,13 @@ def _title(scores: Sequence[Scores]) -> str:
 
 
 def _part(key: str, scores: Scores, glossary: Glossary) -> Part:
-    tables = score_tables(scores.table, glossary)
-    drawn = [figures.draw(plan) for plan in figures.plans(scores)]
+    views = [scores.of_direction(direction) for direction in scores.directions]
+    blocks = [
+        Block(f"{view.direction}-" if len(views) > 1 else "", TITLES.get(view.direction, ""), tables)
+        for view in views
+        if (tables := score_tables(view.table, glossary))
+    ]
+    drawn = [figures.draw(plan) for view in views for plan in figures.plans(view)]
     left_out = [item for item in drawn if isinstance(item, figures.LeftOut)]
     cortex = None
     variable = next((name for name in ON_CORTEX if name in scores.units), "")
@@ -186,11 +202,12 @@ def _part(key: str, scores: Scores, glossary: Glossary) -> Part:
     return Part(
         key,
         scores,
-        tables,
+        views,
+        blocks,
         [item for item in drawn if isinstance(item, figures.Picture)],
         left_out,
         cortex,
-        gallery(scores),
+        gallery(views[-1]),
         _leaking(scores, glossary),
         generalisation_table(table, glossary) if table is not None and len(table) else None,
     )

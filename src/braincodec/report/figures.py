@@ -97,6 +97,8 @@ def _plans_of_responses(scores: Scores) -> Iterator[Plan]:
         return
     if len(scores.table):
         yield _plan("Accuracy by region", "plot_accuracy_by_roi", scores)
+    if {"correlation", "pattern_correlation"} <= set(scores.table["metric"]):
+        yield _plan("Over stimuli and over units", "plot_profile_and_pattern", scores)
     if "correlation" not in units:
         return
     if "noise_ceiling" in units:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from braincodec.evaluation.scores.of_images import scores_of_images
+from braincodec.evaluation.scores.scores import SAMPLES
 from braincodec.report.numbers import number
 from braincodec.report.verdict import headline_rows
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from braincodec.evaluation.scores import Scores
 
-# of more images, as many are shown, evenly from the best to the worst
+# of more images, as many are shown, evenly from the best to the worst; of several samples half as many
 MOST_PAIRS = 48
 # up to this many pixels a side a picture is kept exactly; larger ones as JPEG of this quality
 EXACT_SIDE, JPEG_QUALITY = 64, 88
@@ -25,11 +27,11 @@ EXACT_SIDE, JPEG_QUALITY = 64, 88
 
 @dataclass(frozen=True)
 class Pair:
-    """One stimulus: its picture, the decoded one, both as addresses that hold the picture itself."""
+    """One stimulus: its picture and the decoded ones, all as addresses that hold the picture itself."""
 
     id: str
     truth: str
-    prediction: str
+    predictions: list[str]
     score: str
 
 
@@ -44,11 +46,14 @@ class Gallery:
         By which they are sorted; empty where none is known.
     total : int
         How many images there are.
+    samples : int
+        Decoded images of each stimulus.
     """
 
     pairs: list[Pair]
     metric: str
     total: int
+    samples: int = 1
 
 
 def gallery(scores: Scores) -> Gallery | None:
@@ -58,18 +63,20 @@ def gallery(scores: Scores) -> Gallery | None:
     ids = [str(item) for item in scores.images["ids"]]
     metric, values = _values(scores, ids)
     order = np.argsort(-values, kind="stable") if metric else np.arange(len(ids))  # NaN comes last
-    if len(order) > MOST_PAIRS:
-        order = order[np.linspace(0, len(order) - 1, MOST_PAIRS).round().astype(int)]
+    decoded = np.asarray(scores.images.get(SAMPLES, np.asarray(scores.images["prediction"])[:, None]))
+    most = MOST_PAIRS if decoded.shape[1] == 1 else MOST_PAIRS // 2
+    if len(order) > most:
+        order = order[np.linspace(0, len(order) - 1, most).round().astype(int)]
     pairs = [
         Pair(
             ids[place],
             address(np.asarray(scores.images["truth"][place])),
-            address(np.asarray(scores.images["prediction"][place])),
+            [address(image) for image in decoded[place]],
             number(float(values[place])) if metric else "",
         )
         for place in order.tolist()
     ]
-    return Gallery(pairs, metric, len(ids))
+    return Gallery(pairs, metric, len(ids), decoded.shape[1])
 
 
 def _values(scores: Scores, ids: list[str]) -> tuple[str, NDArray[np.float64]]:
@@ -80,12 +87,9 @@ def _values(scores: Scores, ids: list[str]) -> tuple[str, NDArray[np.float64]]:
     for name in [*headline, *map(str, scores.stimuli.data_vars)]:
         if name not in scores.stimuli or "stimulus" not in scores.stimuli[name].dims:
             continue
-        array = scores.stimuli[name]
-        of_stimulus = array.mean([dim for dim in array.dims if dim != "stimulus"])
-        known = dict(zip(of_stimulus["stimulus"].values.astype(str).tolist(), of_stimulus.values.tolist(), strict=True))
         definition = find_definition(name)
         if definition is None or definition.better == "higher":
-            return name, np.array([known.get(item, np.nan) for item in ids])
+            return name, scores_of_images(scores, name)
     return "", np.full(len(ids), np.nan)
 
 

@@ -23,6 +23,8 @@ OPTIONS = {
     "seed": 0,
     "leakage": "hash",
     "rescale": None,
+    "direction": "auto",
+    "samples": 1,
 }
 OPTION_OF_SETTING = {"rois": "roi", "noise_ceiling": "noise-ceiling"}
 # of a leakage check, these are in its summary

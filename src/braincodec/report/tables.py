@@ -119,7 +119,9 @@ def _of_metric(metric: str, rows: pd.DataFrame, glossary: Glossary) -> ShownTabl
 
 def _of_place(place: Any, rows: pd.DataFrame, glossary: Glossary) -> ShownTable:
     subject, roi = place
-    shown = ShownTable(f"Subject {subject}, {region_in_words(roi)}", None, _note(rows), [])
+    of_images = set(rows["direction"]) == {"decoding"}
+    what = "decoded images" if of_images and roi == "all" else region_in_words(roi)
+    shown = ShownTable(f"Subject {subject}, {what}", None, _note(rows), [])
     columns = _columns(rows, ("ceiling", "floor", "chance"))
     shown.columns = [Column("Metric", is_number=False)] + [column for column, _ in columns]
     for row in rows.to_dict("records"):
@@ -218,8 +220,10 @@ def _bar(row: dict[str, Any], ends: tuple[float, float]) -> Bar | None:
 def comparison_table(comparison: Comparison, glossary: Glossary) -> ShownTable:
     """Differences of two models as a table of the page."""
     level = f", {100 * comparison.level:g} % interval" if math.isfinite(comparison.level) else ""
+    several = comparison.table["direction"].nunique() > 1
     columns = [
         Column("Subject", is_number=False),
+        *([Column("Direction", is_number=False)] if several else []),
         Column("Region", is_number=False),
         Column("Metric", is_number=False),
         Column(f"Difference{level}", "difference"),
@@ -231,6 +235,7 @@ def comparison_table(comparison: Comparison, glossary: Glossary) -> ShownTable:
         title = glossary.title(row["metric"])
         cells = [
             Cell(row["subject"], sort=row["subject"], heads=True),
+            *([Cell(row["direction"], sort=row["direction"], heads=True)] if several else []),
             Cell(row["roi"], sort=row["roi"], heads=True),
             Cell(title, sort=title, define=row["metric"], heads=True),
             Cell(number(row["difference"]), interval(row["low"], row["high"]), sort_key(row["difference"])),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ HEADLINES = (
 )
 SIGNIFICANT = 0.05
 # of an evaluation's own warnings, those that `cautions` words itself begin like this
-SAID_ALREADY = ("scored on the ", "predictions were rescaled ")
+SAID_ALREADY = ("scored on the ", "predictions were rescaled ", "responses were scaled as in the published code")
 # more subjects than this are summed up by the least and the greatest
 MOST_SUBJECTS_NAMED = 3
 
@@ -62,8 +63,16 @@ def headline_rows(scores: Scores) -> pd.DataFrame:
     return (everywhere if len(everywhere) else rows).drop_duplicates("subject")
 
 
-def verdict(scores: Scores) -> list[Phrase]:
-    """A paragraph: the headline score of each subject, against its floor and its ceiling; then the leakage check."""
+def verdict(scores: Scores, *, whole: bool = True) -> list[Phrase]:
+    """A paragraph: the headline score of each subject, against its floor and its ceiling; then the leakage check.
+
+    Parameters
+    ----------
+    scores : Scores
+        Of one direction.
+    whole : bool
+        With the leakage check, which is said once where there are paragraphs of both directions.
+    """
     rows = headline_rows(scores).to_dict("records")
     if not rows:
         return [Phrase("No metric could be computed; what was left out, and why, is said below.")]
@@ -80,7 +89,7 @@ def verdict(scores: Scores) -> list[Phrase]:
         Phrase(f". {_sizes(rows, part)}"),
         *_against_floor(rows),
         *_against_ceiling(rows),
-        Phrase(f" {_split_in_words(about)}"),
+        Phrase(f" {_split_in_words(about)}" if whole else ""),
     ]
     return [phrase for phrase in phrases if phrase.text]
 
@@ -238,6 +247,11 @@ def cautions(scores: Scores) -> list[str]:
             "Transductive: predictions were rescaled with the mean and deviation that they have over the test set "
             "itself, which a model in use does not know. Scores like these are not comparable with others."
         )
+    if about.get("preprocessing") == "published":
+        found.append(
+            "Published preprocessing: the responses of the judged stimuli were left as they are, or took part in the "
+            "scale of all, as the published code does for this data set; the default scales them by training responses."
+        )
     return found
 
 
@@ -248,9 +262,22 @@ def remarks(scores: Scores) -> list[str]:
     return [text for text in texts if not text.startswith(SAID_ALREADY) and text != leakage.get("summary", "")]
 
 
-def tiles(scores: Scores) -> list[Tile]:
-    """Headline score of each subject, and how much it rests on."""
-    rows = headline_rows(scores).to_dict("records")
+def tiles(views: Sequence[Scores]) -> list[Tile]:
+    """Headline score of each direction and subject, and how much it rests on."""
+    of_views = [headline_rows(view).to_dict("records") for view in views]
+    shown = [tile for rows in of_views for tile in _headline_tiles(rows)]
+    rows = [row for part in of_views for row in part]
+    if rows:
+        sizes = [{count(row[name]) for row in rows} for name in ("n_stimuli", "n_units")]
+        sizes[1].discard("0")  # images have no units
+        each = len({row["subject"] for row in rows}) > 1
+        shown.append(Tile("Test stimuli", _span(sizes[0]), "", "n_stimuli"))
+        if sizes[1]:
+            shown.append(Tile("Units", _span(sizes[1]), "each subject" if each else "", "n_units"))
+    return shown
+
+
+def _headline_tiles(rows: list[dict[str, Any]]) -> list[Tile]:
     shown = []
     for row in rows:
         who = f", subject {row['subject']}" if len(rows) > 1 else ""
@@ -259,11 +286,6 @@ def tiles(scores: Scores) -> list[Tile]:
         row = rows[0]
         ends = interval(row["normalised_low"], row["normalised_high"])
         shown.append(Tile("Of its noise ceiling", percent(row["normalised"]), ends, "normalised"))
-    if rows:
-        sizes = [{count(row[name]) for row in rows} for name in ("n_stimuli", "n_units")]
-        shown.append(Tile("Test stimuli", _span(sizes[0]), "", "n_stimuli"))
-        if sizes[1] != {"0"}:
-            shown.append(Tile("Units", _span(sizes[1]), "each subject" if len(rows) > 1 else "", "n_units"))
     return shown
 
 

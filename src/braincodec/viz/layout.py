@@ -25,6 +25,7 @@ def panels(
     widths: Sequence[float] | None = None,
     heights: Sequence[float] | None = None,
     pairs: float = 0.0,
+    together: int = 2,
 ) -> list[Axes]:
     """A grid of axes inside the axes given, row by row; their own frame is taken off, their title stays.
 
@@ -37,13 +38,15 @@ def panels(
     widths, heights : sequence of float, optional
         Of columns and of rows, relative to each other.
     pairs : float
-        Where rows belong together two by two: what lies between the pairs in addition, inches.
+        Where `together` rows belong to each other: what lies between such groups in addition, inches.
+    together : int
     """
     axes.set_axis_off()
     extent, dots = axes.get_window_extent(), root_figure(axes).dpi
     # gaps may take at most half
     across = min(gap[0] * dots / max(extent.width, 1), 0.5 / max(columns - 1, 1))
-    between = [gap[1] + (pairs if row % 2 else 0.0) for row in range(rows - 1)]  # below each row but the last
+    ends = (row % together == together - 1 for row in range(rows - 1))
+    between = [gap[1] + (pairs if end else 0.0) for end in ends]  # below each row but the last
     down = [inches * dots / max(extent.height, 1) for inches in between]
     down = [part * min(1.0, 0.5 / max(sum(down), 1e-6)) for part in down]
     width = _shares(widths, columns, 1 - across * (columns - 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.metric import METRICS
 from braincodec.evaluation.scores import Scores
+from braincodec.evaluation.scores.of_images import scores_of_images
+from braincodec.evaluation.scores.scores import SAMPLES
 from braincodec.viz import layout, style
 from braincodec.viz.alternative import count, describe, number
 from braincodec.viz.unit_values import metric_title
@@ -18,8 +20,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS, SHOWN, MOST_SHOWN = 6, 12, 60
+COLUMNS, SHOWN, MOST_SHOWN, MOST_SAMPLES = 6, 12, 60, 8
 SEEN, DECODED = "seen", "decoded"
+
+Which = Literal["spread", "best", "median", "worst"]
+CHOSEN = {
+    "spread": "evenly spaced from best to worst",
+    "best": "the best",
+    "median": "those around the median",
+    "worst": "the worst",
+}
+
+
+class Images(NamedTuple):
+    """What a sheet shows.
+
+    Parameters
+    ----------
+    truth : array of uint8, shape (n, height, width[, 3])
+    decoded : array of uint8, shape (n, samples, height, width[, 3])
+    scores : array, shape (n,), or None
+    metric : str
+        Empty where it has no name.
+    """
+
+    truth: NDArray[np.uint8]
+    decoded: NDArray[np.uint8]
+    scores: NDArray[np.float64] | None
+    metric: str
 
 
 def plot_reconstructions(
@@ -30,27 +58,31 @@ def plot_reconstructions(
     metric: str | None = None,
     subject: object = None,
     shown: int = SHOWN,
+    which: Which = "spread",
+    samples: int = 1,
     lower_is_better: bool | None = None,
     axes: Axes | None = None,
 ) -> Figure:
-    """Draw each image that was seen over the image that was decoded, best first, with its score.
-
-    Where there are more images than are shown, those drawn are spread evenly from the best to the worst.
+    """Draw each image that was seen over the images that were decoded, best first, with its score.
 
     Parameters
     ----------
     data : Scores or array of uint8, shape (n, height, width[, 3])
         With scores of decoded images, or the images that were seen.
-    prediction : array of uint8, of the same shape, optional
+    prediction : array of uint8, of the same shape, or (n, samples, height, width, 3), optional
         The decoded images; of scores, their own.
     scores : array (n,), optional
         Of arrays: what to sort by; without it, images stay in order.
     metric : str, optional
-        A score of every stimulus, to sort by; default: the first there is.
+        A score of every stimulus, to sort by; default: the first there is of images.
     subject : optional
-        Of scores with several subjects; default: the first.
+        Of scores with several subjects: whose images; default: all.
     shown : int
         At most this many images, and at most 60.
+    which : {"spread", "best", "median", "worst"}
+        Where there are more images than are shown: some evenly from the best to the worst, or those at one place.
+    samples : int
+        At most this many decoded images of each stimulus, below each other, and at most 8.
     lower_is_better : bool, optional
         Default: as the metric's definition says, else False.
     axes : matplotlib.axes.Axes, optional
@@ -64,6 +96,8 @@ def plot_reconstructions(
     ------
     InputTypeError, InputValueError
         When there are no images, or shapes do not fit.
+    UnknownNameError
+        For an unknown `which`, metric or subject.
 
     Examples
     --------
@@ -72,79 +106,87 @@ def plot_reconstructions(
     >>> print(text_alternative(plot_reconstructions(images, images, [0.2, 0.9])))
     Seen and decoded images, sorted from best to worst score: 2 of 2 stimuli; scores 0.90, 0.20.
     """
-    truth, decoded, values, name = _gather(data, prediction, scores, metric, subject)
-    if not 1 <= shown <= MOST_SHOWN:
-        raise InputValueError(f"a figure shows 1 to {MOST_SHOWN} images, not {shown}")
-    lower = _lower_is_better(metric or name) if lower_is_better is None else lower_is_better
-    order = _order(values, len(truth), lower)
-    places = np.unique(np.linspace(0, len(order) - 1, min(shown, len(order))).round().astype(int))
-    chosen = order[places]
-    columns = min(COLUMNS, len(chosen))
-    blocks = -(-len(chosen) // columns)
-    cell = (style.WIDTH - 0.4) / COLUMNS
-    between = 0.1 if values is None else 0.3  # room for the scores under each pair
-    height = blocks * (2 * cell * truth.shape[1] / truth.shape[2] + 0.05 + between) + 0.65
+    images = _gather(data, prediction, scores, metric, subject)
+    _check_amounts(shown, samples, which)
+    lower = _lower_is_better(metric or images.metric) if lower_is_better is None else lower_is_better
+    chosen = _choose(_order(images.scores, len(images.truth), lower), images.scores, shown, which)
     with style.styled():
-        root = style.single(axes, (max(0.4 + columns * cell, 3.2), height))
-        title = f"{metric_title(name)} of decoded images" if name else "Seen and decoded images"
-        layout.heading(root, title, _note(len(chosen), len(truth), values is not None), above=14)
-        panels = layout.panels(root, 2 * blocks, columns, gap=(0.05, 0.05), pairs=between)
-        for number_, item in enumerate(chosen):
-            block, column = divmod(number_, columns)
-            for row, pixels in enumerate((truth[item], decoded[item])):
-                _show(panels[(2 * block + row) * columns + column], pixels, row, (SEEN, DECODED)[row] * (column == 0))
-            if values is not None:
-                _write_score(panels[(2 * block + 1) * columns + column], float(values[item]))
-        for panel in panels:
-            if not panel.images:
-                panel.remove()
-        describe(root, _words(values, chosen, len(truth), name, lower))
+        root = _draw(images, chosen, min(samples, images.decoded.shape[1]), which, axes)
+        describe(root, _words(images, chosen, which, lower))
     return style.root_figure(root)
 
 
-def _gather(
-    data: Any, prediction: Any, scores: Any, metric: str | None, subject: object
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64] | None, str]:
+def _check_amounts(shown: int, samples: int, which: str) -> None:
+    if not 1 <= shown <= MOST_SHOWN:
+        raise InputValueError(f"a figure shows 1 to {MOST_SHOWN} images, not {shown}")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise InputValueError(f"a figure shows 1 to {MOST_SAMPLES} samples of each stimulus, not {samples}")
+    if which not in get_args(Which):
+        raise UnknownNameError("which", which, get_args(Which), where="of images to show")
+
+
+def _draw(images: Images, chosen: NDArray[np.intp], samples: int, which: str, axes: Axes | None) -> Axes:
+    truth, decoded, values, name = images
+    columns = min(COLUMNS, len(chosen))
+    blocks, rows = -(-len(chosen) // columns), 1 + samples
+    cell = (style.WIDTH - 0.4) / COLUMNS
+    between = 0.1 if values is None else 0.3  # room for the scores under each group
+    height = blocks * (rows * cell * truth.shape[1] / truth.shape[2] + 0.05 * samples + between) + 0.65
+    root = style.single(axes, (max(0.4 + columns * cell, 3.2), height))
+    title = f"{metric_title(name)} of decoded images" if name else "Seen and decoded images"
+    layout.heading(root, title, _note(len(chosen), len(truth), values is not None, which), above=14)
+    panels = layout.panels(root, rows * blocks, columns, gap=(0.05, 0.05), pairs=between, together=rows)
+    for position, item in enumerate(chosen):
+        block, column = divmod(position, columns)
+        for row, pixels in enumerate((truth[item], *decoded[item, :samples])):
+            # named once, at the left; of several samples the first
+            label = (SEEN, DECODED)[min(row, 1)] * (column == 0 and row < 2)
+            _show(panels[(rows * block + row) * columns + column], pixels, row, label, pair=samples == 1)
+        if values is not None:
+            _write_score(panels[(rows * block + samples) * columns + column], float(values[item]))
+    for panel in panels:
+        if not panel.images:
+            panel.remove()
+    return root
+
+
+def _gather(data: Any, prediction: Any, scores: Any, metric: str | None, subject: object) -> Images:
     """Seen and decoded images, their scores, and the score's name."""
     if isinstance(data, Scores):
-        if data.images is None:
-            raise InputValueError(f"the scores of {data.name} hold no decoded images")
-        values, name = _stimulus_scores(data, metric, subject)
-        return data.images["truth"], data.images["prediction"], values, name
+        return _images_of_scores(data, metric, subject)
     if prediction is None:
         raise InputTypeError("reconstructions take Scores, or two arrays: the images seen and the images decoded")
     truth, decoded = np.asarray(data), np.asarray(prediction)
-    for name, images in (("images seen", truth), ("images decoded", decoded)):
+    if decoded.ndim == 5:
+        first, several = decoded[:, 0], decoded
+    else:
+        first, several = decoded, decoded[:, None]
+    for name, images in (("images seen", truth), ("images decoded", first)):
         if images.dtype != np.uint8:
             raise InputTypeError(f"the {name} must be uint8, not {images.dtype}")
         if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] != 3) or not images.size:
             raise InputValueError(f"the {name} need the shape (n, height, width, 3), not {images.shape}")
-    if truth.shape != decoded.shape:
-        raise InputValueError(f"the images seen have shape {truth.shape}, those decoded {decoded.shape}")
+    if truth.shape != first.shape:
+        raise InputValueError(f"the images seen have shape {truth.shape}, those decoded {first.shape}")
     found = None if scores is None else np.asarray(scores, dtype=float)
     if found is not None and found.shape != (len(truth),):
         raise InputValueError(f"there are {len(truth)} images, but scores of shape {found.shape}")
-    return truth, decoded, found, metric or ""
+    return Images(truth, several, found, metric or "")
 
 
-def _stimulus_scores(scores: Scores, metric: str | None, subject: object) -> tuple[NDArray[np.float64] | None, str]:
-    """The score of every image shown, in the order of the images."""
-    names = [str(name) for name in scores.stimuli.data_vars]
+def _images_of_scores(scores: Scores, metric: str | None, subject: object) -> Images:
+    if scores.images is None:
+        raise InputValueError(f"the scores of {scores.name} hold no decoded images")
+    truth, prediction = (np.asarray(scores.images[name]) for name in ("truth", "prediction"))
+    decoded = np.asarray(scores.images.get(SAMPLES, prediction[:, None]))
+    of_images = scores.of_direction("decoding") if "decoding" in scores.directions else scores
+    names = [str(name) for name in of_images.stimuli.data_vars]
     if not names and metric is None:
-        return None, ""
+        return Images(truth, decoded, None, "")
     name = metric or names[0]
-    if name not in names:
-        raise UnknownNameError("metric of single stimuli", name, names)
-    values = scores.stimuli[name]
-    if "subject" in values.dims:
-        labels = [str(label) for label in values["subject"].values]
-        if subject is not None and str(subject) not in labels:
-            raise UnknownNameError("subject", str(subject), labels)
-        values = values.isel(subject=labels.index(str(subject)) if subject is not None else 0)
-    images = scores.images or {}
-    ids = [str(item) for item in images["ids"]]
-    known = dict(zip([str(item) for item in values["stimulus"].values], values.values.astype(float), strict=True))
-    return np.array([known.get(item, np.nan) for item in ids]), name
+    values = scores_of_images(of_images, name, subject)
+    kept = np.isfinite(values) if subject is not None else np.ones(len(values), bool)
+    return Images(truth[kept], decoded[kept], values[kept], name)
 
 
 def _lower_is_better(metric: str) -> bool:
@@ -159,9 +201,21 @@ def _order(values: NDArray[np.float64] | None, amount: int, lower: bool) -> NDAr
     return np.argsort(np.where(np.isfinite(values), values if lower else -values, np.inf), kind="stable")
 
 
-def _show(axes: Axes, pixels: NDArray[np.uint8], row: int, label: str) -> None:
+def _choose(order: NDArray[np.intp], values: NDArray[np.float64] | None, shown: int, which: str) -> NDArray[np.intp]:
+    """Those that are drawn, still best first; what has no score is neither worst nor in the middle."""
+    if which == "spread":
+        places = np.linspace(0, len(order) - 1, min(shown, len(order))).round().astype(int)
+        return order[np.unique(places)]
+    known = order if values is None else order[np.isfinite(values[order])]
+    known = known if len(known) else order
+    first = {"best": 0, "median": (len(known) - shown) // 2, "worst": len(known) - shown}[which]
+    return known[max(0, first) :][:shown]
+
+
+def _show(axes: Axes, pixels: NDArray[np.uint8], row: int, label: str, *, pair: bool) -> None:
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
-    axes.set(xticks=[], yticks=[], anchor="S" if row == 0 else "N")  # the two of a pair close together
+    anchor = ("S" if row == 0 else "N") if pair else "C"  # the two of a pair close together
+    axes.set(xticks=[], yticks=[], anchor=anchor)
     axes.spines[:].set_visible(False)
     if label:
         axes.set_ylabel(label, fontsize=style.SMALL, color=style.MUTED, labelpad=4)
@@ -175,15 +229,18 @@ def _write_score(axes: Axes, value: float) -> None:
     )  # fmt: skip
 
 
-def _note(shown: int, amount: int, sorted_: bool) -> str:
+def _note(shown: int, amount: int, sorted_: bool, which: str) -> str:
     words = count(amount, "stimulus") if shown == amount else f"{shown} of {count(amount, 'stimulus')}"
     if not sorted_:
-        return words + (", evenly spaced" if shown < amount else "")
-    return words + (", evenly spaced from best to worst" if shown < amount else ", from best to worst")
+        return words + (f", {CHOSEN[which].removesuffix(' from best to worst')}" if shown < amount else "")
+    return words + (f", {CHOSEN[which]}" if shown < amount else ", from best to worst")
 
 
-def _words(values: NDArray[np.float64] | None, chosen: NDArray[np.intp], amount: int, name: str, lower: bool) -> str:
+def _words(images: Images, chosen: NDArray[np.intp], which: str, lower: bool) -> str:
+    amount, values, name = len(images.truth), images.scores, images.metric
     words = f"{len(chosen)} of {count(amount, 'stimulus')}"
+    if len(chosen) < amount and which != "spread":
+        words += f", {CHOSEN[which]}"
     if values is None:
         return f"Seen and decoded images: {words}."
     title = metric_title(name) if name else "score"

@@ -16,7 +16,7 @@ from braincodec.evaluation.judging.opening import Given
 from braincodec.evaluation.judging.pattern_rows import mean_row
 from braincodec.evaluation.judging.predicting import accepts, mean_responses, of_subject
 from braincodec.evaluation.judging.settings import Settings
-from braincodec.evaluation.judging.subject import SubjectScores
+from braincodec.evaluation.judging.subject import SubjectScores, better_floor
 from braincodec.evaluation.metric import METRICS
 from braincodec.evaluation.scores import ALL_UNITS
 from braincodec.evaluation.statistics import bootstrap_mean, permutation_p_value
@@ -24,7 +24,7 @@ from braincodec.evaluation.statistics import bootstrap_mean, permutation_p_value
 Floats = NDArray[np.float64]
 EMBEDDING_METRICS = ("retrieval_top_1_embedding", "retrieval_top_5_embedding", "two_way_embedding")
 NEEDED = ("decode_embedding", "embed")
-SHUFFLED = "shuffled pairs"
+SHUFFLED, MEAN_IMAGE = "shuffled pairs", "mean training image"
 
 
 def can_embed(given: Given) -> bool:
@@ -68,8 +68,8 @@ def score_embeddings(
         replicates = bootstrap_mean(own, weights)
         row: dict[str, Any] = {"roi": ALL_UNITS, "metric": name, "chance": chance}
         row |= mean_row(own, replicates, settings.level)
-        # one embedding for all stimuli finds as many of them as chance does
-        row |= {"floor": mean_of_others(rates), "floor_of": SHUFFLED}
+        # one embedding for all stimuli, whichever it is, finds as many of them as chance does
+        row |= better_floor(metric.definition, {SHUFFLED: mean_of_others(rates), MEAN_IMAGE: chance})
         if settings.permutations and np.isfinite(row["value"]):
             null = shuffled_means(rates, settings.permutations, settings.seed)
             row["p_value"] = float(permutation_p_value(row["value"], null))

@@ -11,6 +11,7 @@ import xarray as xr
 
 from braincodec.evaluation.judging.subject import SubjectScores
 from braincodec.evaluation.scores import Scores, make_table
+from braincodec.evaluation.scores.of_images import name_of_image
 from braincodec.evaluation.scores.scores import row_labels
 from braincodec.responses.checks import ROI_MEMBERSHIP
 
@@ -100,7 +101,7 @@ def _images(subjects: Sequence[SubjectScores]) -> dict[str, Any] | None:
         return parts[0][1]
     size = parts[0][1]["truth"].shape[1:]
     fitting = [(name, part) for name, part in parts if part["truth"].shape[1:] == size]
-    ids = [f"subject {name}, {item}" for name, part in fitting for item in part["ids"]]
+    ids = [name_of_image(str(item), name) for name, part in fitting for item in part["ids"]]
     pictures = [name for name in parts[0][1] if name != "ids"]
     return {
         "ids": np.asarray(ids),
