@@ -17,7 +17,9 @@ Weights = dict[str, torch.Tensor]
 BETAS = (0.9, 0.95)  # as transformers are usually trained, LEA's among them
 
 
-def adamw(modules: Iterable[nn.Module], settings: TrainingSettings) -> torch.optim.AdamW:
+def adamw(
+    modules: Iterable[nn.Module], settings: TrainingSettings, betas: tuple[float, float] = BETAS
+) -> torch.optim.AdamW:
     """AdamW over all weights of `modules`; decay for matrices and kernels alone (as Loshchilov and Hutter 2019 use it).
 
     Examples
@@ -36,7 +38,7 @@ def adamw(modules: Iterable[nn.Module], settings: TrainingSettings) -> torch.opt
         {"params": decaying, "weight_decay": settings.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([one for one in groups if one["params"]], lr=settings.learning_rate, betas=BETAS)
+    return torch.optim.AdamW([one for one in groups if one["params"]], lr=settings.learning_rate, betas=betas)
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor, settings: TrainingSettings) -> None:

@@ -91,8 +91,7 @@ class PerceptualDistance(nn.Module):
         found: dict[str, torch.Tensor] = {}
 
         def keep(name: str, features: torch.Tensor) -> None:
-            features = features.float()
-            # a new tensor, since the network may go on to overwrite its own
+            features = features.to(torch.float32, copy=True)  # the network may go on to overwrite its own
             found[name] = features / (features.square().sum(1, keepdim=True) + LENGTH_EPSILON).sqrt()
 
         run_until(self.network, (images - self.pixel_mean) * self.pixel_scale, self.layers, keep)
@@ -127,14 +126,14 @@ def open_perceptual_distance(name: str, layers: Sequence[str] = ()) -> Perceptua
     if name == "auto":
         name = VGG if _vgg_is_here() else OFFLINE
     network, _, _ = name.partition("@")
+    backbone = get_backbone(name)
     if network == VGG and not layers:
-        heads = lpips.read_heads("vgg16")
-        return PerceptualDistance(get_backbone(name), lpips.LAYERS["vgg16"], heads, lpips.PREPROCESSING)
+        return PerceptualDistance(backbone, lpips.LAYERS["vgg16"], lpips.read_heads("vgg16"), lpips.PREPROCESSING)
     if network.startswith("efficientnet_lite:") and not layers:
         layers = EFFICIENTNET_LITE_LAYERS
     if not layers:
         raise InputValueError(f"perceptual_layers is empty; name the layers of {name!r} to compare images in")
-    return PerceptualDistance(get_backbone(name), layers)
+    return PerceptualDistance(backbone, layers)
 
 
 def _vgg_is_here() -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from braincodec.models.lea.tokenizer.perceptual import PerceptualDistance
     from braincodec.models.lea.tokenizer.settings import TokenizerSettings
 
-DISCRIMINATOR_BETAS = (0.5, 0.9)  # of Adam, as in VQGAN
+BETAS = (0.5, 0.9)  # of Adam for both networks, as in VQGAN; codes move too slowly with more momentum
 
 
 class TokenizerTask(GradientTask):
@@ -63,7 +63,7 @@ class TokenizerTask(GradientTask):
         self.examples = len(train)
         self.perceptual = None if perceptual is None else perceptual.to(device)
         self.usage = CodebookUsage(network.config.codebook_size, fresh=settings.start is None).to(device)
-        self.optimiser: torch.optim.Optimizer = adamw([network], settings)
+        self.optimiser: torch.optim.Optimizer = adamw([network], settings, BETAS)
         self.modules = {"tokenizer": network, "usage": self.usage}
         self.optimisers = {"tokenizer": self.optimiser}
         self.discriminator: Discriminator | None = None
@@ -71,7 +71,7 @@ class TokenizerTask(GradientTask):
             levels = levels_for(min(train.height, train.width))
             self.discriminator = Discriminator(levels, settings.discriminator_width).to(device)
             self.discriminator_optimiser = torch.optim.Adam(
-                self.discriminator.parameters(), lr=settings.learning_rate, betas=DISCRIMINATOR_BETAS
+                self.discriminator.parameters(), lr=settings.learning_rate, betas=BETAS
             )
             self.modules["discriminator"] = self.discriminator
             self.optimisers["discriminator"] = self.discriminator_optimiser

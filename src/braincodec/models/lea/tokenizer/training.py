@@ -158,7 +158,12 @@ def _network(settings: TokenizerSettings, train: TrainingImages) -> Tokenizer:
     """The network as training begins: random, or that of a published checkpoint."""
     if settings.start is None:
         config = settings.network(train.height, train.width)
-        return with_seed(settings.seed, lambda: Tokenizer(config))
+        network = with_seed(settings.seed, lambda: Tokenizer(config))
+        bias = network.decoder.conv_out.bias
+        assert bias is not None
+        with torch.no_grad():  # the mean colour, which a bias would take hundreds of steps to reach
+            bias.copy_(_mean(train).mean((1, 2)))
+        return network
     from braincodec.models.lea.checkpoints import load_tokenizer  # which imports this package
 
     network = load_tokenizer(settings.start)
