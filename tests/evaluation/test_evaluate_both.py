@@ -45,7 +45,7 @@ class Embedding(Codec):
     def embed(self, stimuli):
         return np.stack(list(stimuli)).astype(np.float32).reshape(len(stimuli), -1)[:, ::7] / 255
 
-    def decode_embedding(self, responses):
+    def predict_embeddings(self, responses):
         images = StimulusSet.open(np.stack([self.images[str(item)] for item in responses["stimulus"].values]))
         true = self.embed(images)
         return true + 0.3 * np.random.default_rng(1).standard_normal(true.shape).astype(np.float32)
@@ -225,7 +225,7 @@ def test_decoded_embeddings_are_scored_as_the_functions_do(known):
     measured, codec = known[0], Embedding(*known)
     scores = evaluate(codec, measured, metrics="*_embedding", **QUICK)
     stimuli, responses = measured.part("test")
-    predicted, true = codec.decode_embedding(responses), codec.embed(stimuli)
+    predicted, true = codec.predict_embeddings(responses), codec.embed(stimuli)
     for name, expected in (
         ("two_way_embedding", two_way_identification(predicted, true)),
         ("retrieval_top_1_embedding", retrieval_top_k(predicted, true, 1)),
@@ -245,10 +245,10 @@ def test_embeddings_are_asked_of_those_that_have_them(known):
     silent = evaluate(Codec(*known), measured, metrics=["mse", "two_way_*mse"], **QUICK)
     assert "two_way_embedding" not in silent.about["skipped"]
     named = evaluate(Codec(*known), measured, metrics=["mse", "two_way_embedding"], **QUICK)
-    assert named.about["skipped"]["two_way_embedding"] == "needs a model with decode_embedding and embed"
+    assert named.about["skipped"]["two_way_embedding"] == "needs a model with predict_embeddings and embed"
     broken = Embedding(*known)
-    broken.decode_embedding = lambda responses: np.full((len(responses), 3), np.nan)
-    with pytest.raises(InputValueError, match="decode_embedding gave embeddings with 60 values"):
+    broken.predict_embeddings = lambda responses: np.full((len(responses), 3), np.nan)
+    with pytest.raises(InputValueError, match="predict_embeddings gave embeddings with 60 values"):
         evaluate(broken, measured, metrics="two_way_embedding", **QUICK)
 
 
@@ -257,12 +257,13 @@ def test_embeddings_are_asked_of_those_that_have_them(known):
 
 def test_transductive_rescaling_and_published_preprocessing_are_named(known):
     measured, codec = known[0], Codec(*known)
-    codec.config = type("Settings", (), {"preprocessing": "published"})()
+    about = {"settings": {"preprocessing": "published"}, "preprocessing": "test patterns were left as they are"}
+    codec.description = type("About", (), {"model": "codec", "licence": "", "citation": "", "training": about})()
     scores = evaluate(codec, measured, metrics=["correlation", "mse"], rescale="transductive", **QUICK)
     assert codec.asked[0][3] == "transductive"
     assert any("predictions were rescaled" in note for note in scores.about["warnings"])
-    assert any("preprocessing='published'" in note for note in scores.about["warnings"])
-    assert scores.about["preprocessing"] == "published"
+    assert "preprocessing='published': test patterns were left as they are" in scores.about["warnings"]
+    assert scores.about["preprocessing"] == "test patterns were left as they are"
 
 
 def test_a_model_that_rescales_itself_is_not_rescaled_again(known):

@@ -192,9 +192,11 @@ def test_both_directions_stand_in_one_page_verdicts_first(page):
 
 def test_published_preprocessing_is_a_caution(without_figures):
     scores = decoding_scores()
-    scores.about["preprocessing"] = "published"
+    scores.about["preprocessing"] = "test patterns were left as they are"
+    scores.about["warnings"] = ["preprocessing='published': test patterns were left as they are"]
     cautions = [e.text for e in Page(render([scores])).all("p", class_="caution") if "header" in e.inside]
-    assert len(cautions) == 1 and "Published preprocessing" in cautions[0]
+    assert len(cautions) == 1 and "Published preprocessing: test patterns were left" in cautions[0]
+    assert not [e.text for e in Page(render([scores])).all("p", class_="remark")]
 
 
 def test_several_samples_are_shown_in_a_row(without_figures):

@@ -40,11 +40,16 @@ def test_curves_without_validation_or_with_a_loss_of_another_name():
 
 def test_models_give_their_own_curves():
     class Model:
+        kind = "lea"
+
         def __init__(self, **training):
             self.description = type("About", (), {"model": "lea", "training": training})
 
-    figure = plot_training_curves(Model(curves={"tokenizer": curve()}))
+    figure = plot_training_curves(Model(curve=curve(), alignment={"joint": {"curve": curve(), "best": 1}}, split={}))
+    assert {"fMRI autoencoder", "Alignment, joint"} <= set(texts(figure))
     assert "the least in epoch 2" in text_alternative(figure)
+    history = {"tokenizer": {"curve": curve(), "best_epoch": 2}}
+    assert "Tokenizer: 3 epochs" in text_alternative(plot_training_curves(history))
     with pytest.raises(InputValueError, match="lea has no training curves"):
         plot_training_curves(Model())
 

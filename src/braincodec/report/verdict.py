@@ -27,7 +27,7 @@ HEADLINES = (
 )
 SIGNIFICANT = 0.05
 # of an evaluation's own warnings, those that `cautions` words itself begin like this
-SAID_ALREADY = ("scored on the ", "predictions were rescaled ", "responses were scaled as in the published code")
+SAID_ALREADY = ("scored on the ", "predictions were rescaled ", "preprocessing='published': ")
 # more subjects than this are summed up by the least and the greatest
 MOST_SUBJECTS_NAMED = 3
 
@@ -247,11 +247,8 @@ def cautions(scores: Scores) -> list[str]:
             "Transductive: predictions were rescaled with the mean and deviation that they have over the test set "
             "itself, which a model in use does not know. Scores like these are not comparable with others."
         )
-    if about.get("preprocessing") == "published":
-        found.append(
-            "Published preprocessing: the responses of the judged stimuli were left as they are, or took part in the "
-            "scale of all, as the published code does for this data set; the default scales them by training responses."
-        )
+    if about.get("preprocessing"):
+        found.append(f"Published preprocessing: {about['preprocessing']}. By default training responses alone decide.")
     return found
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Curve = Sequence[Mapping[str, Any]]
 LOSS, VALIDATION = "loss", "validation_loss"
 COLUMNS, MOST_NETWORKS = 3, 12
+# what the curve of a kind of model is of, where that is one of its networks
+OWN = {"lea": "fMRI autoencoder"}
 
 
 def plot_training_curves(data: Encoder | Mapping[str, Curve], *, axes: Axes | None = None) -> Figure:
@@ -29,9 +31,9 @@ def plot_training_curves(data: Encoder | Mapping[str, Curve], *, axes: Axes | No
     Parameters
     ----------
     data : Encoder, or mapping of str to sequence of dict
-        A model of several networks, or their curves by name, as ``description.training["curves"]`` has them: an entry
-        for each epoch with ``epoch``, a ``loss``, and perhaps a ``validation_loss``. Where there is no ``loss``, the
-        first number of the entries is drawn.
+        A model, whose description keeps them, or curves by name, also as the ``history`` of a generator has them: an
+        entry for each epoch with ``epoch``, a ``loss``, and perhaps a ``validation_loss``. Where there is no ``loss``,
+        the first number of the entries is drawn.
     axes : matplotlib.axes.Axes, optional
         Default: a new figure.
 
@@ -81,8 +83,10 @@ def plot_training_curves(data: Encoder | Mapping[str, Curve], *, axes: Axes | No
 
 def _curves(data: Any) -> dict[str, Curve]:
     found = data
-    if hasattr(data, "description"):
-        found = data.description.training.get("curves")
+    if isinstance(data, Mapping):
+        found = {name: item["curve"] if _has_curve(item) else item for name, item in data.items()}
+    elif hasattr(data, "description"):
+        found = _of_model(data.description.training, OWN.get(data.kind, data.kind))
         if not found:
             raise InputValueError(f"{data.description.model} has no training curves: no network was trained here")
     if not isinstance(found, Mapping):
@@ -96,6 +100,19 @@ def _curves(data: Any) -> dict[str, Curve]:
             raise InputValueError(f"an entry of the training curve of {name} has no epoch")
         _ = _loss(curve)
     return {str(name): curve for name, curve in found.items()}
+
+
+def _of_model(training: Mapping[str, Any], name: str, path: tuple[str, ...] = ()) -> dict[str, Curve]:
+    """Every curve in a model's description, by the keys that lead to it; `name` is that of its own."""
+    found: dict[str, Curve] = {", ".join(path) or name: training["curve"]} if _has_curve(training) else {}
+    for key, item in training.items():
+        if isinstance(item, Mapping):
+            found |= _of_model(item, name, (*path, str(key).replace("_", " ")))
+    return found
+
+
+def _has_curve(item: Any) -> bool:
+    return isinstance(item, Mapping) and bool(item.get("curve")) and isinstance(item["curve"], Sequence)
 
 
 def _loss(curve: Curve) -> str:

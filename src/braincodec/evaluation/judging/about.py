@@ -13,10 +13,6 @@ from braincodec.evaluation.judging.settings import Settings
 from braincodec.evaluation.judging.subject import SubjectScores
 from braincodec.responses.coordinates import package_version
 
-PUBLISHED = (
-    "responses were scaled as in the published code (preprocessing='published'): those of the judged stimuli were left "
-    "as they are, or took part in the scale of all, as that code does for the data set"
-)
 FACTS = ("modality", "species", "licence", "citation")
 
 
@@ -36,9 +32,9 @@ def describe(
         notes.insert(0, f"scored on the {settings.part} stimuli, not on the test stimuli")
     if settings.rescale:
         notes.insert(0, "predictions were rescaled with the mean and deviation that they have over the judged stimuli")
-    published = [item for item in givens if preprocessing_of(item.value) == "published"]
+    published = next((words for item in givens if (words := published_preprocessing(item.value))), "")
     if published:
-        notes.insert(0, PUBLISHED)
+        notes.insert(0, f"preprocessing='published': {published}")
     if leakage.get("passed") is False:
         notes.insert(0, str(leakage["summary"]))
     ceilings = {subject.ceiling["method"]: subject.ceiling for subject in subjects}
@@ -58,26 +54,25 @@ def describe(
         "weights": {name: weights for subject in subjects for name, weights in subject.weights.items()},
         "warnings": list(dict.fromkeys(notes)),
         "rescale": settings.rescale,
-        "preprocessing": "published" if published else None,
+        "preprocessing": published or None,
         "samples": settings.samples,
         "braincodec_version": package_version(),
         "simulated": any(is_simulated(recording) for recording in recordings),
     }
 
 
-def preprocessing_of(model: Any) -> str:
-    """How a model that decodes was told to scale responses, ``"training"`` or ``"published"``; empty for others.
+def published_preprocessing(model: Any) -> str:
+    """What a model says of published preprocessing that it was trained with; empty where it was not.
 
     Examples
     --------
-    >>> preprocessing_of("predictions")
+    >>> published_preprocessing("predictions")
     ''
     """
-    value = getattr(getattr(model, "config", None), "preprocessing", None)
-    if isinstance(value, str):
-        return value
     training = getattr(getattr(model, "description", None), "training", None) or {}
-    return str(training.get("preprocessing") or "")
+    if training.get("settings", {}).get("preprocessing") != "published":
+        return ""
+    return str(training.get("preprocessing") or "responses were scaled as in the published code")
 
 
 def _models(givens: Sequence[Given]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from braincodec.evaluation.statistics import bootstrap_mean, permutation_p_value
 
 Floats = NDArray[np.float64]
 EMBEDDING_METRICS = ("retrieval_top_1_embedding", "retrieval_top_5_embedding", "two_way_embedding")
-NEEDED = ("decode_embedding", "embed")
+NEEDED = ("predict_embeddings", "embed")
 SHUFFLED, MEAN_IMAGE = "shuffled pairs", "mean training image"
 
 
@@ -85,9 +85,9 @@ def _embeddings(
     model, ids = of_subject(given.value, recording.subject), list(recording.split.ids(settings.part))
     more = {"rescale": settings.rescale} if settings.rescale else {}
     stimuli, responses = recording.stimuli[ids], mean_responses(recording, settings.part)
-    predicted = model.decode_embedding(responses, **_taken(model.decode_embedding, options | more))
+    predicted = model.predict_embeddings(responses, **_taken(model.predict_embeddings, options | more))
     true = model.embed(stimuli, **_taken(model.embed, options))
-    return embedding_array("decode_embedding", predicted, len(ids)), embedding_array("embed", true, len(ids))
+    return embedding_array("predict_embeddings", predicted, len(ids)), embedding_array("embed", true, len(ids))
 
 
 def _taken(function: Any, options: dict[str, Any]) -> dict[str, Any]:

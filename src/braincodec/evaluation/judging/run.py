@@ -49,7 +49,7 @@ def evaluate(
     Encoding: correlation, explained variance and noise-normalised accuracy of each unit, patterns and their
     identification, representational similarity; for EEG also the accuracy beside both noise ceilings, pairwise decoding
     and time generalisation. Decoding: every metric of images whose weights and packages are here; the others are named
-    with the reason in ``scores.about["skipped"]``. Where a decoder also has `decode_embedding` (responses to image
+    with the reason in ``scores.about["skipped"]``. Where a decoder also has `predict_embeddings` (responses to image
     embeddings) and `embed` (stimuli to image embeddings), retrieval and identification by embedding too. Nothing is
     fitted on the stimuli that are judged.
 
