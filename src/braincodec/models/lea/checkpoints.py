@@ -137,7 +137,7 @@ def _load(path: str | Path, kind: Kind, heads: int | None) -> Any:
     expected: Shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     if expected != found:
         what = f"{path} is no checkpoint of {kind.title}{_guess(found, kind)}"
-        raise InputValueError(f"{what}: {_differences(found, expected)}")
+        raise InputValueError(f"{what}: {shape_differences(found, expected)}")
     own = {name: torch.from_numpy(np.array(value, np.float32, order="C")) for name, value in tensors.items()}
     network.load_state_dict(own, assign=True)
     return network.eval()
@@ -167,7 +167,7 @@ def _config(path: str | Path, kind: Kind, found: Shapes, heads: Any) -> Config:
         raise InputValueError(f"{path} is no checkpoint of {kind.title}{_guess(found, kind)}: {error}{hint}") from None
 
 
-def _differences(found: Shapes, expected: Shapes) -> str:
+def shape_differences(found: Shapes, expected: Shapes) -> str:
     """The first names and shapes that differ, of what is expected and of what is there."""
     lacking = [
         f"{name!r} has shape {found[name]} (expected {shape})" if name in found else f"{name!r} {shape} is missing"

@@ -83,6 +83,27 @@ def disjoint_regions(units: xr.Dataset, names: Sequence[str] | str | None = None
     return Regions(tuple(disjoint), np.concatenate(places), tuple(len(one) for one in places))
 
 
+def kept_voxels(regions: Regions, usable: NDArray[np.bool_]) -> Regions:
+    """The same regions without some of their voxels; those that are left empty are dropped.
+
+    Parameters
+    ----------
+    regions : Regions
+    usable : array of bool, shape (units,)
+        Which of the units, in their own order, stay.
+
+    Examples
+    --------
+    >>> regions = Regions(("V1", "V2"), np.array([2, 0, 1]), (2, 1))
+    >>> kept_voxels(regions, np.array([True, False, True]))
+    Regions(names=('V1',), columns=array([2, 0]), voxels=(2,))
+    """
+    stays = usable[regions.columns]
+    parts = np.split(stays, np.cumsum(regions.voxels)[:-1])
+    counts = {name: int(part.sum()) for name, part in zip(regions.names, parts, strict=True) if part.any()}
+    return Regions(tuple(counts), regions.columns[stays], tuple(counts.values()))
+
+
 def _memberships(units: xr.Dataset) -> dict[str, NDArray[np.bool_]]:
     if ROI_MEMBERSHIP not in units.variables:
         return {}
