@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +13,8 @@ from pydantic import Field
 
 from braincodec.config import Config
 from braincodec.device import resolve_device, resolve_dtype
-from braincodec.errors import InputTypeError, InputValueError, NotTrainedError
+from braincodec.errors import InputValueError, NotTrainedError
+from braincodec.image_generators.request import Request, check_embeddings, check_sampling
 from braincodec.progress import progress_bar
 from braincodec.registry import Registry
 
@@ -33,7 +34,6 @@ IMAGE_GENERATORS = Registry(
         "diffusion": "braincodec.image_generators.diffusion:Diffusion",
     },
 )
-MOST_ROWS_NAMED = 5
 
 
 class ImageEmbedding(Config):
@@ -61,32 +61,6 @@ class GeneratorConfig(Config):
     """
 
     embedding: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """One call of `ImageGenerator.generate`, checked.
-
-    Parameters
-    ----------
-    embeddings : torch.Tensor of float32, shape (n, dimension)
-        On the CPU.
-    n_samples, seed : int
-    stimuli : tuple of int
-        Number of each row's stimulus.
-    device, dtype
-        Where and in what networks run.
-    advance : callable
-        Told how many images were finished.
-    """
-
-    embeddings: torch.Tensor
-    n_samples: int
-    seed: int
-    stimuli: tuple[int, ...]
-    device: torch.device
-    dtype: torch.dtype
-    advance: Callable[[int], None] = field(default=lambda _: None)
 
 
 class ImageGenerator(ABC):
@@ -157,7 +131,13 @@ class ImageGenerator(ABC):
         return self._dimension is not None
 
     def fit(
-        self, images: StimulusSet, embeddings: ArrayLike, *, device: str = "auto", progress: bool | None = None
+        self,
+        images: StimulusSet,
+        embeddings: ArrayLike,
+        *,
+        workspace: str | Path | None = None,
+        device: str | torch.device = "auto",
+        progress: bool | None = None,
     ) -> Self:
         """Learn to make images of embeddings.
 
@@ -167,6 +147,9 @@ class ImageGenerator(ABC):
             At least two.
         embeddings : array_like, shape (images, dimension)
             Of the same images in the same order, as float32.
+        workspace : str or Path, optional
+            Where networks that are trained keep checkpoints, so that a call that was interrupted goes on when it is
+            made again. Default: nothing is kept.
         device : str
             For networks.
         progress : bool, optional
@@ -188,7 +171,8 @@ class ImageGenerator(ABC):
             raise InputValueError(f"a {self.kind} generator is fitted to at least 2 images, got {len(images)}")
         place = resolve_device(device)
         self._dimension = None  # what is replaced must not be used where fitting fails half-way
-        self._fit(images, array, place, progress)
+        folder = None if workspace is None else Path(workspace).expanduser()
+        self._fit(images, array, workspace=folder, device=place, progress=progress)
         self._dimension = array.shape[1]
         return self
 
@@ -199,8 +183,9 @@ class ImageGenerator(ABC):
         n_samples: int = 1,
         seed: int = 0,
         stimuli: Sequence[int] | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         dtype: str = "float32",
+        one_network_at_a_time: bool = False,
         progress: bool | None = None,
     ) -> NDArray[np.uint8]:
         """Images of embeddings.
@@ -218,6 +203,8 @@ class ImageGenerator(ABC):
         device : str
         dtype : {"float32", "bfloat16", "float16"}
             For networks.
+        one_network_at_a_time : bool
+            Free a network's copy on the device before the next one is placed there, and keep none for later calls.
         progress : bool, optional
             Default: a bar when stderr is a terminal.
 
@@ -236,10 +223,19 @@ class ImageGenerator(ABC):
         dimension = self.embedding.dimension
         array = check_embeddings(embeddings, dimension)
         numbers = tuple(range(len(array))) if stimuli is None else tuple(int(number) for number in stimuli)
-        _check_sampling(n_samples, seed, numbers, len(array))
+        check_sampling(n_samples, seed, numbers, len(array))
         place, number_type = resolve_device(device), resolve_dtype(dtype)
         with progress_bar("generate", len(array) * n_samples, show=progress) as advance:
-            request = Request(torch.from_numpy(array), int(n_samples), int(seed), numbers, place, number_type, advance)
+            request = Request(
+                embeddings=torch.from_numpy(array),
+                n_samples=int(n_samples),
+                seed=int(seed),
+                stimuli=numbers,
+                device=place,
+                dtype=number_type,
+                one_network_at_a_time=one_network_at_a_time,
+                advance=advance,
+            )
             return self._generate(request)
 
     @abstractmethod
@@ -248,7 +244,13 @@ class ImageGenerator(ABC):
 
     @abstractmethod
     def _fit(
-        self, images: StimulusSet, embeddings: NDArray[np.float32], device: torch.device, progress: bool | None
+        self,
+        images: StimulusSet,
+        embeddings: NDArray[np.float32],
+        *,
+        workspace: Path | None,
+        device: torch.device,
+        progress: bool | None,
     ) -> None:
         """Learn from checked input."""
 
@@ -259,40 +261,3 @@ class ImageGenerator(ABC):
     @abstractmethod
     def _load(self, tensors: dict[str, torch.Tensor]) -> int:
         """Take over stored tensors; gives the dimension of the embedding."""
-
-
-def check_embeddings(embeddings: ArrayLike, dimension: int | None = None) -> NDArray[np.float32]:
-    """Embeddings as a contiguous float32 array of shape (n, dimension).
-
-    Raises
-    ------
-    InputTypeError, InputValueError
-        For what is not numbers, another shape, no row, or values that are not finite (the first rows are named).
-
-    Examples
-    --------
-    >>> check_embeddings([[1.0, np.nan]])
-    Traceback (most recent call last):
-    braincodec.errors.InputValueError: embeddings must be finite; rows with NaN or infinity: 0
-    """
-    try:
-        array = np.ascontiguousarray(embeddings, np.float32)
-    except (TypeError, ValueError) as error:
-        raise InputTypeError(f"embeddings must be numbers, shape (n, dimension): {error}") from None
-    if array.ndim != 2 or not array.size or dimension not in (None, array.shape[1]):
-        raise InputValueError(f"embeddings must have shape (n, {dimension or 'dimension'}), got {array.shape}")
-    bad = np.flatnonzero(~np.isfinite(array).all(1))
-    if len(bad):
-        named = ", ".join(map(str, bad[:MOST_ROWS_NAMED])) + (" ..." if len(bad) > MOST_ROWS_NAMED else "")
-        raise InputValueError(f"embeddings must be finite; rows with NaN or infinity: {named}")
-    return array
-
-
-def _check_sampling(n_samples: int, seed: int, numbers: tuple[int, ...], count: int) -> None:
-    for name, value, least in (("n_samples", n_samples, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise InputTypeError(f"{name} must be a whole number, got {value!r}")
-        if value < least:
-            raise InputValueError(f"{name} must be at least {least}, got {value}")
-    if len(numbers) != count or min(numbers) < 0:
-        raise InputValueError(f"stimuli must be one number from 0 for each of {count} embeddings, got {numbers[:9]}")

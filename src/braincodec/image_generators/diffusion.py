@@ -17,12 +17,13 @@ from safetensors import SafetensorError
 
 from braincodec.device import fast_matmul
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, NotTrainedError
-from braincodec.image_generators.base import GeneratorConfig, ImageGenerator, Request
+from braincodec.image_generators.base import GeneratorConfig, ImageGenerator
 from braincodec.image_generators.diffusers_models import import_diffusers
 from braincodec.image_generators.images import ImageSize
 from braincodec.image_generators.latent_autoencoder import as_pixels
-from braincodec.image_generators.sampling import placed, sample_generator
-from braincodec.models.lea.tiles import tile_for
+from braincodec.image_generators.request import Request
+from braincodec.image_generators.sampling import Copies, sample_generator
+from braincodec.models.lea.tiles import in_tiles, tile_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,6 +86,7 @@ class Diffusion(ImageGenerator):
     kind, config_class = "diffusion", DiffusionConfig
     config: DiffusionConfig
     _networks: Networks
+    _copies: Copies
     _empty: torch.Tensor
 
     def __init__(self, **settings: Any) -> None:
@@ -117,7 +119,7 @@ class Diffusion(ImageGenerator):
         whole = self._patch(networks) * 2 ** (len(unet.block_out_channels) - 1)
         if any(side % whole for side in self._size):
             raise InputValueError(f"diffusion: image_size must be multiples of {whole}, got {self.config.image_size}")
-        self._networks = networks
+        self._networks, self._copies = networks, Copies()
         self._empty = torch.zeros(unet.encoder_hid_dim)
         self._dimension = unet.encoder_hid_dim
         described = {
@@ -136,7 +138,13 @@ class Diffusion(ImageGenerator):
         return size if isinstance(size, tuple) else (size, size)
 
     def _fit(
-        self, images: StimulusSet, embeddings: NDArray[np.float32], device: torch.device, progress: bool | None
+        self,
+        images: StimulusSet,
+        embeddings: NDArray[np.float32],
+        *,
+        workspace: Path | None,
+        device: torch.device,
+        progress: bool | None,
     ) -> None:
         if not self.config.networks:
             raise NotTrainedError("diffusion has no networks; give pipeline, a folder as diffusers saves it")
@@ -180,23 +188,31 @@ class Diffusion(ImageGenerator):
         return len(self._empty)
 
     def _generate(self, request: Request) -> NDArray[np.uint8]:
-        unet = placed(self._networks.unet, request.device, request.dtype)
-        movq = placed(self._networks.movq, request.device, request.dtype)
+        keep = not request.one_network_at_a_time
         samples = [(row, n, k) for row, n in enumerate(request.stimuli) for k in range(request.n_samples)]
-        size = tile_for(request.device)
-        made = []
+        tile = tile_for(request.device)
+        movq: Any = None
+
+        def decode(latents: torch.Tensor) -> torch.Tensor:
+            return as_pixels(movq.decode(latents, force_not_quantize=True, return_dict=False)[0] / 2 + 0.5)
+
         with torch.inference_mode(), fast_matmul(request.device):
-            for begin in range(0, len(samples), size):
-                part = samples[begin : begin + size]
-                filled = part + part[-1:] * (size - len(part))  # every call has the same shape
-                rows = request.embeddings[[row for row, _, _ in filled]].to(request.device, request.dtype)
-                generators = [sample_generator(request.seed, number, sample) for _, number, sample in filled]
-                latents = self._denoise(unet, rows, generators)  # (tile, channels, rows, columns)
-                images = movq.decode(latents, force_not_quantize=True, return_dict=False)[0] / 2 + 0.5
-                made.append(as_pixels(images)[: len(part)])
-                request.advance(len(part))
-        shape = (len(request.stimuli), request.n_samples, *self._size, 3)
-        return torch.cat(made).view(shape).numpy()
+            latents = self._latents(request, samples, tile, keep)  # (samples, channels, rows, columns)
+            movq = self._copies.of(self._networks.movq, request.device, request.dtype, keep=keep)
+            images = in_tiles(decode, latents, tile=tile, on_tile=request.advance)
+        return images.view(len(request.stimuli), request.n_samples, *self._size, 3).numpy()
+
+    def _latents(self, request: Request, samples: list[tuple[int, int, int]], tile: int, keep: bool) -> torch.Tensor:
+        """Latents of samples, each a row of the embeddings, the number of its stimulus and its own number."""
+        unet = self._copies.of(self._networks.unet, request.device, request.dtype, keep=keep)
+        made = []
+        for begin in range(0, len(samples), tile):
+            part = samples[begin : begin + tile]
+            filled = part + part[-1:] * (tile - len(part))  # every call has the same shape
+            rows = request.embeddings[[row for row, _, _ in filled]].to(request.device, request.dtype)
+            generators = [sample_generator(request.seed, number, sample) for _, number, sample in filled]
+            made.append(self._denoise(unet, rows, generators)[: len(part)])
+        return torch.cat(made)
 
     def _denoise(self, unet: Any, embeddings: torch.Tensor, generators: list[torch.Generator]) -> torch.Tensor:
         """Latents (tile, channels, rows, columns) for embeddings (tile, dimension)."""

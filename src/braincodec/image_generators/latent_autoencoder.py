@@ -13,9 +13,10 @@ from pydantic import Field
 from braincodec.device import fast_matmul
 from braincodec.errors import InputValueError
 from braincodec.image_generators.autoencoder import Autoencoder, open_autoencoder, stored_autoencoder
-from braincodec.image_generators.base import ImageGenerator, Request
+from braincodec.image_generators.base import ImageGenerator
 from braincodec.image_generators.images import ImageSize, read_images
 from braincodec.image_generators.linear_map import EMBEDDINGS_AT_ONCE, LinearConfig, LinearMap
+from braincodec.image_generators.request import Request
 from braincodec.image_generators.sampling import placed
 from braincodec.models.lea.tiles import in_tiles, tile_for
 from braincodec.progress import progress_bar
@@ -81,7 +82,13 @@ class LatentAutoencoder(ImageGenerator):
         return generator
 
     def _fit(
-        self, images: StimulusSet, embeddings: NDArray[np.float32], device: torch.device, progress: bool | None
+        self,
+        images: StimulusSet,
+        embeddings: NDArray[np.float32],
+        *,
+        workspace: Path | None,
+        device: torch.device,
+        progress: bool | None,
     ) -> None:
         pixels = read_images(images, self.config.image_size, progress=progress)
         height, width = pixels.shape[1:3]

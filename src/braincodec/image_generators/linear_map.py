@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from braincodec.image_generators.base import GeneratorConfig, Request
+from braincodec.image_generators.base import GeneratorConfig
+from braincodec.image_generators.request import Request
 from braincodec.image_generators.sampling import normal_noise
 from braincodec.models.lea.tiles import in_tiles
 from braincodec.models.tensors import check_tensor_shapes

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.errors import InputValueError
-from braincodec.image_generators.base import ImageGenerator, Request
+from braincodec.image_generators.base import ImageGenerator
 from braincodec.image_generators.images import ImageSize, read_images
 from braincodec.image_generators.linear_map import LinearConfig, LinearMap
+from braincodec.image_generators.request import Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from braincodec.stimuli import StimulusSet
@@ -45,7 +48,13 @@ class PixelComponents(ImageGenerator):
     config: PixelComponentsConfig
 
     def _fit(
-        self, images: StimulusSet, embeddings: NDArray[np.float32], device: torch.device, progress: bool | None
+        self,
+        images: StimulusSet,
+        embeddings: NDArray[np.float32],
+        *,
+        workspace: Path | None,
+        device: torch.device,
+        progress: bool | None,
     ) -> None:
         pixels = read_images(images, self.config.image_size, progress=progress)  # (n, height, width, 3)
         self._map = LinearMap.fit(pixels.reshape(len(pixels), -1), embeddings, self.config, progress)

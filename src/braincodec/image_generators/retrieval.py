@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec.errors import InputValueError
-from braincodec.image_generators.base import GeneratorConfig, ImageGenerator, Request
+from braincodec.image_generators.base import GeneratorConfig, ImageGenerator
 from braincodec.image_generators.images import ImageSize, read_images
+from braincodec.image_generators.request import Request
 from braincodec.models.lea.tiles import in_tiles
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from braincodec.stimuli import StimulusSet
@@ -52,7 +55,13 @@ class Retrieval(ImageGenerator):
     config: RetrievalConfig
 
     def _fit(
-        self, images: StimulusSet, embeddings: NDArray[np.float32], device: torch.device, progress: bool | None
+        self,
+        images: StimulusSet,
+        embeddings: NDArray[np.float32],
+        *,
+        workspace: Path | None,
+        device: torch.device,
+        progress: bool | None,
     ) -> None:
         import torch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -63,3 +63,31 @@ def placed(network: Network, device: torch.device, dtype: torch.dtype) -> Networ
         own = nn.Parameter(moved, requires_grad=False) if isinstance(tensor, nn.Parameter) else moved
         memo[id(tensor)] = own
     return copy.deepcopy(network, memo).to(device).eval()
+
+
+class Copies:
+    """Networks where and as they run; copies elsewhere or in another precision are kept for the next call.
+
+    Examples
+    --------
+    >>> copies, network = Copies(), nn.Linear(2, 1).eval()
+    >>> half = copies.of(network, torch.device("cpu"), torch.bfloat16)
+    >>> copies.of(network, torch.device("cpu"), torch.bfloat16) is half
+    True
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[nn.Module, torch.device, torch.dtype, nn.Module]] = {}
+
+    def of(self, network: Network, device: torch.device, dtype: torch.dtype, *, keep: bool = True) -> Network:
+        """`placed`, from an earlier call where it is the same; without `keep`, all that is kept is let go of first."""
+        if not keep:
+            self._kept.clear()
+            return placed(network, device, dtype)
+        original, *where, copy_of_it = self._kept.get(id(network), (None, None, None, None))
+        if original is not network or where != [device, dtype]:
+            self._kept.pop(id(network), None)  # before the next one takes memory
+            copy_of_it = placed(network, device, dtype)
+            if copy_of_it is not network:
+                self._kept[id(network)] = (network, device, dtype, copy_of_it)
+        return cast(Network, copy_of_it)

@@ -186,8 +186,10 @@ def test_checkpoints_that_cannot_be_the_start_are_named(tmp_path):
     other = token_generator(codebook_size=30, tokens=PLACES, heads=16, width=32)
     with pytest.raises(InputValueError, match="trained with 30 codebook entries, the images have 10"):
         fit(start=checkpoint(other, tmp_path / "other.pt"), **sizes)
-    with pytest.raises(InputValueError, match="start decides the sizes; leave out depth and width"):
+    with pytest.raises(InputValueError, match="start decides the sizes; leave out width and depth"):
         settings(start="published.pt")
+    started = settings(start="published.pt", **sizes)
+    assert TokenGeneratorSettings.parse(started.model_dump(mode="json")) == started, "settings are stored"
 
 
 def test_given_validation_images_choose_the_epoch_and_held_out_ones_are_not_copies():

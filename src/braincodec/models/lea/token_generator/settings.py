@@ -65,10 +65,9 @@ class TokenGeneratorSettings(TrainingSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        given = {"size", "width", "depth"} & self.model_fields_set
-        given = {name for name in given if getattr(self, name) is not None}
+        given = [name for name in ("size", "width", "depth") if getattr(self, name) not in (None, "published")]
         if self.start is not None and given:
-            raise ValueError(f"start decides the sizes; leave out {' and '.join(sorted(given))}")
+            raise ValueError(f"start decides the sizes; leave out {' and '.join(given)}")
         return self
 
     def network(self, codebook_size: int, tokens: int, embedding: int) -> TokenGeneratorConfig:
