@@ -199,3 +199,41 @@ def test_maps_of_another_shape_are_refused():
     fit = field_ridge_cv(maps, np.random.default_rng(0).normal(size=(30, 2)), ALPHAS)
     with pytest.raises(InputValueError, match="fitted on"):
         fit.predict({"early": maps["early"]})
+
+
+def test_residuals_are_those_of_the_same_windows_fitted_without_the_fold():
+    maps = maps_of(40, conv=(2, 6, 6))
+    random = np.random.default_rng(1)
+    responses = seen(maps, np.array([0.1, 0.2]), 0.2)[:, None] + random.normal(size=(40, 3))
+    windows = field_windows([(2, 0.2, 0.3)])
+    folds = make_folds(40, 4, seed=0)
+    fit = field_ridge_cv(maps, responses, ALPHAS, windows=windows, average=2, folds=folds, residuals=True)
+    layer = MapLayer("conv", maps["conv"], 0.15, "cpu")
+    expected = np.zeros_like(responses)
+    for unit in range(3):
+        for number in fit.averaged[:, unit]:
+            kernel = layer.kernel(windows[number])
+            best = min(ALPHAS, key=lambda alpha: left_out_error(kernel, responses[:, unit], folds, alpha))
+            expected[:, unit] += left_out(kernel, responses[:, unit], folds, best) / 2
+    np.testing.assert_allclose(fit.residuals, expected, atol=1e-4)
+    assert field_ridge_cv(maps, responses, ALPHAS, windows=windows, folds=folds).residuals is None
+
+
+def left_out(kernel, response, folds, alpha):
+    """Residuals of kernel ridge, fitted anew for each fold."""
+    kernel = kernel.numpy() / float(kernel.trace()) * len(kernel)
+    found = np.empty_like(response)
+    for fold in folds:
+        inside, outside = fold.train, fold.validation
+        centre = np.eye(len(inside)) - 1 / len(inside)
+        gram = centre @ kernel[np.ix_(inside, inside)] @ centre
+        cross = (kernel[np.ix_(outside, inside)] - kernel[np.ix_(inside, inside)].mean(0)) @ centre
+        mean = response[inside].mean()
+        dual = np.linalg.solve(gram + alpha * np.eye(len(inside)), response[inside] - mean)
+        found[outside] = response[outside] - mean - cross @ dual
+    return found
+
+
+def left_out_error(kernel, response, folds, alpha):
+    errors = left_out(kernel, response, folds, alpha)
+    return np.mean([np.mean(errors[fold.validation] ** 2) for fold in folds])

@@ -121,7 +121,8 @@ class FeatureExtractor:
         Parameters
         ----------
         images : torch.Tensor of float, shape (batch, 3, height, width)
-            As `preprocessing` gives them; moved to the network's device and dtype.
+            As `preprocessing` gives them; moved to the network's device and dtype. Where they require gradients,
+            features have them.
 
         Returns
         -------
@@ -170,7 +171,7 @@ class FeatureExtractor:
                 consume(name, features)
 
         example = next(self._network.parameters(), images)
-        with torch.inference_mode():
+        with torch.inference_mode(mode=not images.requires_grad):
             run_until(self._network, images.to(example.device, example.dtype), names, hand_over)
 
     def feature_shapes(self, image_size: tuple[int, int] | None = None) -> dict[str, tuple[int, ...]]:

@@ -26,6 +26,7 @@ BACKBONES = Registry(
         "efficientnet_lite": "braincodec.features.efficientnet_lite:load",
         "swav": "braincodec.features.swav:load",
         "gabor": "braincodec.features.gabor:load",
+        "luminance": "braincodec.features.luminance:load",
         "module": "braincodec.features.imported_backbones:load",
     },
 )
@@ -47,6 +48,7 @@ def get_backbone(
         - ``efficientnet_lite:0``: its ImageNet weights come with the extra `offline`
         - ``swav:resnet50``: trained without labels
         - ``gabor:bank``: contrast energies of a bank of Gabor filters, computed; no weights to fetch
+        - ``luminance:maps``: blurred luminance through a saturating contrast response, computed; for simple figures
         - ``package.module:attribute``: a callable without arguments that returns a ``torch.nn.Module``
           (or a `Backbone`)
 

@@ -50,6 +50,10 @@ class FieldRidgeFit:
         The same for each window, at its best strength.
     missing, constant : array of bool, shape (units,)
         Units that are NaN for every stimulus; units that do not vary.
+    residuals : array of float32, shape (stimuli, units), optional
+        Of held-out stimuli, where they were asked for: responses less what the same windows at the same strengths
+        predict when the stimulus's fold is left out. The windows were chosen with all folds, so they are slightly too
+        small.
     """
 
     windows: Doubles
@@ -62,6 +66,7 @@ class FieldRidgeFit:
     scores: Doubles
     missing: NDArray[np.bool_]
     constant: NDArray[np.bool_]
+    residuals: NDArray[np.float32] | None = None
 
     def predict(self, maps: Mapping[str, ArrayLike]) -> NDArray[np.float32]:
         """Responses to maps of every layer, each (stimuli, channels, height, width); shape (stimuli, units).
@@ -99,6 +104,7 @@ def field_ridge_cv(
     shuffle: bool = True,
     seed: int = 0,
     units: int | None = None,
+    residuals: bool = False,
     device: str = "auto",
     progress: bool | None = None,
 ) -> FieldRidgeFit:
@@ -122,6 +128,8 @@ def field_ridge_cv(
         well, and their mean better than any of them. At most as many as there are.
     folds, groups, shuffle, seed, units, device, progress
         As in `ridge_cv`; every fold is fitted on all stimuli that it leaves in.
+    residuals : bool
+        Keep those of held-out stimuli: as much memory again as the responses, `average` times while it computes.
 
     Returns
     -------
@@ -164,7 +172,7 @@ def field_ridge_cv(
     place = precise_device(resolve_device(device))
     left_out = [rows.to(place) for rows in rows_left_out(folds, stimuli)]
     layers = [MapLayer(name, values, smoothness, place) for name, values in arrays.items()]
-    choice = _Choice(len(tried), min(average, len(tried)), targets, strengths, left_out)
+    choice = _Choice(len(tried), min(average, len(tried)), targets, strengths, left_out, residuals)
     with torch.inference_mode(), progress_bar("windows", len(tried), show=progress) as advance:
         for number, window in enumerate(tried):
             choice.consider(number, torch.stack([layer.kernel(window) for layer in layers]).sum(0))
@@ -186,6 +194,7 @@ def field_ridge_cv(
         choice.scores,
         choice.missing,
         choice.constant,
+        choice.mean_residuals(),
     )
 
 
@@ -193,7 +202,13 @@ class _Choice:
     """The best windows so far of each unit, and their readouts as weights of stimuli."""
 
     def __init__(
-        self, windows: int, kept: int, targets: Targets, alphas: Doubles, left_out: list[torch.Tensor]
+        self,
+        windows: int,
+        kept: int,
+        targets: Targets,
+        alphas: Doubles,
+        left_out: list[torch.Tensor],
+        residuals: bool = False,
     ) -> None:
         self.targets, self.alphas, self.left_out = targets, alphas, left_out
         self.scores = np.full((windows, targets.units), np.nan)
@@ -202,6 +217,7 @@ class _Choice:
         self.window = np.full((kept, targets.units), -1)
         self.alpha, self.score = np.full((2, kept, targets.units), np.nan)
         self.dual = np.full((kept, targets.stimuli, targets.units), np.nan)
+        self.residuals = np.full_like(self.dual, np.nan, np.float32) if residuals else None
         self.missing, self.constant = np.zeros((2, targets.units), bool)
 
     def consider(self, number: int, kernel: torch.Tensor) -> None:
@@ -226,6 +242,16 @@ class _Choice:
             self.window[row, at], self.alpha[row, at], self.score[row, at] = number, alpha[better], -loss[better]
             self.intercept[at] = intercept.cpu().numpy()[better]
             self.dual[row, :, at] = dual.cpu().numpy().T
+            if self.residuals is not None:
+                self.residuals[row, :, at] = self._left_out(ridge, responses[:, better], alpha[better]).T
+
+    def _left_out(self, ridge: KernelRidge, responses: torch.Tensor, alpha: Doubles) -> Doubles:
+        """Residuals of held-out stimuli, each unit with its own strength."""
+        found = np.empty(responses.shape)
+        for strength in np.unique(alpha):
+            here = alpha == strength
+            found[:, here] = ridge.left_out(responses[:, here], self.left_out, float(strength)).cpu().numpy()
+        return found
 
     def _search(self, ridge: KernelRidge, responses: torch.Tensor) -> tuple[Doubles, Doubles]:
         """Least mean squared error over folds of each unit, and the strength that gives it."""
@@ -243,6 +269,13 @@ class _Choice:
             np.take_along_axis(values, order, 0) for values in (self.window, self.alpha, self.score)
         )
         self.dual = np.take_along_axis(self.dual, order[:, None], 0)
+
+    def mean_residuals(self) -> NDArray[np.float32] | None:
+        """Of held-out stimuli, averaged over the windows that are kept, as weights are."""
+        if self.residuals is None:
+            return None
+        found: NDArray[np.float32] = self.residuals.mean(0)
+        return found
 
     def weights_of(self, layer: MapLayer, windows: Doubles) -> NDArray[np.float32]:
         """Weights of a layer's maps, (channels, height, width, units): the mean over the windows that are kept."""
