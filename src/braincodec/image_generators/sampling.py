@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 Network = TypeVar("Network", bound=nn.Module)
+ALIGNMENT = 64  # bytes, of memory that torch allocates on a processor
 
 
 def sample_generator(seed: int, stimulus: int, sample: int) -> torch.Generator:
@@ -44,7 +45,8 @@ def normal_noise(seed: int, stimuli: Sequence[int], n_samples: int, *shape: int)
 def placed(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     """The network on `device` in `dtype`, in evaluation mode: itself where it is so already, else a copy.
 
-    A copy shares nothing with the network, and never exists in its old precision.
+    A copy shares nothing with the network, and never exists in its old precision. Weights that begin at odd places in
+    memory, as those mapped from a file may, are copied too: products with them can end in other last bits.
 
     Examples
     --------
@@ -55,7 +57,7 @@ def placed(network: Network, device: torch.device, dtype: torch.dtype) -> Networ
     torch.bfloat16
     """
     held = [*network.parameters(), *(b for b in network.buffers() if b.is_floating_point())]
-    if all(tensor.device == device and tensor.dtype == dtype for tensor in held):
+    if all(tensor.device == device and tensor.dtype == dtype and _aligned(tensor) for tensor in held):
         return network.eval()
     memo: dict[int, Any] = {}
     for tensor in held:
@@ -63,6 +65,10 @@ def placed(network: Network, device: torch.device, dtype: torch.dtype) -> Networ
         own = nn.Parameter(moved, requires_grad=False) if isinstance(tensor, nn.Parameter) else moved
         memo[id(tensor)] = own
     return copy.deepcopy(network, memo).to(device).eval()
+
+
+def _aligned(tensor: torch.Tensor) -> bool:
+    return tensor.device.type != "cpu" or tensor.data_ptr() % ALIGNMENT == 0
 
 
 class Copies:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from braincodec.errors import InputValueError
 from braincodec.image_generators.base import IMAGE_GENERATORS, ImageGenerator
 from braincodec.models.backboned import BACKBONE, BackboneEncoder
-from braincodec.models.lea.alignment import LatentMap
+from braincodec.models.lea.alignment import LatentMap, RetrievalHead
 from braincodec.models.lea.alignment.scaling import check_rule
-from braincodec.models.lea.config import DECODING, ENCODING, GENERATOR, ORDER, SELECTED, LEAConfig
+from braincodec.models.lea.config import DECODING, ENCODING, GENERATOR, HEAD, ORDER, SELECTED, LEAConfig
 from braincodec.models.lea.fmri_latent import as_latent, stored_latent
 from braincodec.models.lea.image_embedding import joined_layers, scaled_to_unit_length
 from braincodec.models.lea.standardisation import Standardisation
@@ -21,13 +21,18 @@ from braincodec.models.tensors import add_tensor, check_tensor_shapes
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
+    from braincodec.device import Device, Dtype
     from braincodec.models.trainable import Parts
+    from braincodec.stimuli import StimulusSet
 
 # images in one call of the network that embeds them, whatever batch size is asked for
 EMBEDDING_TILE = {"cpu": 4}
 EMBEDDING_TILE_ELSEWHERE = 16
 BYTES_PER_IMAGE = 32 * 2**20
+
+Rescale = Literal["training", "none", "transductive"]
 
 
 class AlignedEncoder(BackboneEncoder):
@@ -39,6 +44,8 @@ class AlignedEncoder(BackboneEncoder):
         From patterns to latents and back.
     decoding_map, encoding_map : LatentMap
         From fMRI latents to image embeddings, and the other way.
+    retrieval_head : RetrievalHead or None
+        A space that was learnt for retrieval.
     latent_there : torch.nn.Module or None
         `latent_network` where the model was prepared.
     """
@@ -72,6 +79,8 @@ class AlignedEncoder(BackboneEncoder):
         self.encoding_map = LatentMap.from_tensors(self._own(ENCODING))
         if self.decoding_map.weights.shape != self.encoding_map.weights.T.shape:
             raise InputValueError("the maps from and to the fMRI latent are of different sizes")
+        head = self._own(HEAD)
+        self.retrieval_head = RetrievalHead.from_tensors(head) if head else None
         stored = self.config.generator
         kind: type[ImageGenerator] = IMAGE_GENERATORS.get(stored.kind)
         self._generator = kind.from_parts(stored.settings, self._own(GENERATOR))
@@ -175,6 +184,35 @@ class AlignedEncoder(BackboneEncoder):
 
         tensors = dict(self._tensors) | {SELECTED: torch.from_numpy(before[chosen])}
         return self._with(self.config, tensors, self.units.isel(unit=chosen))
+
+    def encode(
+        self,
+        stimuli: StimulusSet | Any,
+        *,
+        rescale: Rescale | None = None,
+        device: Device = "auto",
+        dtype: Dtype = "float32",
+        batch_size: int | str = "auto",
+        progress: bool | None = None,
+        on_bad: Literal["raise", "skip"] = "raise",
+    ) -> xr.DataArray:
+        """Responses to images, held in memory.
+
+        Parameters
+        ----------
+        rescale : {"training", "none", "transductive"}, optional
+            How predicted fMRI latents are scaled; see `LEA.decode`. Default: the setting `encoding_rescale`.
+
+        See Also
+        --------
+        Encoder.encode : the other parameters.
+        """
+        from braincodec.models.lea.encoding import encode_transductively
+
+        options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size, "progress": progress}
+        if rescale == "transductive":
+            return encode_transductively(self, stimuli, on_bad=on_bad, **options)
+        return super(AlignedEncoder, self.scaling_by(rescale)).encode(stimuli, on_bad=on_bad, **options)
 
     def scaling_by(self, rule: str | None) -> Self:
         """The same model, which scales latents by another rule."""

@@ -13,7 +13,7 @@ from braincodec.models.lea.fmri_autoencoder import FMRIAutoencoderConfig
 # names, or beginnings of names, of tensors
 ORDER = "units.order"
 SELECTED = "units.selected"
-DECODING, ENCODING, GENERATOR = "decoding.", "encoding.", "generator."
+DECODING, ENCODING, HEAD, GENERATOR = "decoding.", "encoding.", "head.", "generator."
 
 
 class StoredGenerator(Config):

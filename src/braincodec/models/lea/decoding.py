@@ -9,7 +9,9 @@ import xarray as xr
 
 from braincodec.device import resolve_device, resolve_dtype
 from braincodec.models.lea.alignment.scaling import check_rule
+from braincodec.models.lea.encoding import embed
 from braincodec.models.lea.fmri_latent import encode_patterns
+from braincodec.models.lea.gallery import Gallery, given_embeddings, nearest
 from braincodec.models.lea.given_patterns import given_patterns
 from braincodec.models.lea.image_embedding import scaled_to_unit_length
 from braincodec.responses.checks import refuse_duplicates
@@ -19,7 +21,7 @@ from braincodec.stimuli.selection import check_whole_number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from braincodec.models.lea.model import LEA
+    from braincodec.models.lea.aligned import AlignedEncoder
 
 
 class Running(NamedTuple):
@@ -53,7 +55,7 @@ class Predicted(NamedTuple):
     ids: NDArray[Any]
 
 
-def fmri_latents(model: LEA, responses: Any, running: Running) -> Predicted:
+def fmri_latents(model: AlignedEncoder, responses: Any, running: Running) -> Predicted:
     """Latents of patterns, shape (stimuli, latent), and their ids; see `LEA.fmri_latents`."""
     given = given_patterns(responses, model.units, model.description)
     refuse_duplicates("stimulus id", given.ids)
@@ -65,17 +67,50 @@ def fmri_latents(model: LEA, responses: Any, running: Running) -> Predicted:
     return Predicted(encode_patterns(network, patterns, place, number, progress=running.progress), given.ids)
 
 
-def predict_embeddings(model: LEA, responses: Any, rescale: str | None, running: Running) -> Predicted:
+def predict_embeddings(model: AlignedEncoder, responses: Any, rescale: str | None, running: Running) -> Predicted:
     """Image embeddings that patterns speak of; see `LEA.predict_embeddings`."""
     rule = rescale or model.config.rescale
     check_rule(rule)
     latents, ids = fmri_latents(model, responses, running)
+    return Predicted(_embeddings_of(model, latents, rule), ids)
+
+
+def _embeddings_of(model: AlignedEncoder, latents: NDArray[np.float32], rule: str) -> NDArray[np.float32]:
     embeddings = model.decoding_map.scaling.apply(model.decoding_map.predict(latents), rule)
-    return Predicted(scaled_to_unit_length(embeddings) if model.config.unit_length else embeddings, ids)
+    return scaled_to_unit_length(embeddings) if model.config.unit_length else embeddings
+
+
+def retrieve(
+    model: AlignedEncoder,
+    responses: Any,
+    gallery: Any,
+    k: int,
+    running: Running,
+    *,
+    rescale: str | None,
+    batch_size: int | str,
+) -> xr.Dataset:
+    """The images of a gallery that are most like what was seen; see `LEA.retrieve`."""
+    check_whole_number("k", k, 1)
+    rule = rescale or model.config.rescale
+    check_rule(rule)
+    known = given_embeddings(gallery, model.dimension)
+    latents, ids = fmri_latents(model, responses, running)
+    if known is None:
+        how = {"device": running.device, "dtype": running.dtype, "batch_size": batch_size}
+        found = embed(model, gallery, progress=running.progress, **how)
+        known = Gallery(found.embeddings, np.asarray(found.ids, str))
+    head = model.retrieval_head
+    if head is not None:
+        return nearest(head.queries(latents), head.members(known.embeddings), ids, known.ids, k)
+    # what all images have in common tells none from another
+    mean = model.decoding_map.target.mean
+    queries = _embeddings_of(model, latents, rule) - mean
+    return nearest(queries, known.embeddings - mean, ids, known.ids, k)
 
 
 def decode(
-    model: LEA,
+    model: AlignedEncoder,
     responses: Any,
     running: Running,
     *,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from braincodec.features.preprocessing import Preprocessing
-    from braincodec.models.lea.model import LEA
+    from braincodec.models.lea.aligned import AlignedEncoder
 
 
 class Embedded(NamedTuple):
@@ -45,7 +45,7 @@ class Embedder:
     model : LEA
     """
 
-    def __init__(self, model: LEA) -> None:
+    def __init__(self, model: AlignedEncoder) -> None:
         self.model = model
         self.response_shape = (model.dimension,)
         self.preferred_batch_size = model.preferred_batch_size
@@ -69,7 +69,7 @@ class Embedder:
         return self.model.shared(images)
 
 
-def embed(model: LEA, stimuli: Any, *, progress: bool | None, **options: Any) -> Embedded:
+def embed(model: AlignedEncoder, stimuli: Any, *, progress: bool | None, **options: Any) -> Embedded:
     """Embeddings of images, held in memory; see `LEA.embed`."""
     stimuli = StimulusSet.open(stimuli)
     blocks = [np.empty((0, model.dimension), np.float32)]
@@ -88,7 +88,9 @@ def embed(model: LEA, stimuli: Any, *, progress: bool | None, **options: Any) ->
     return Embedded(np.concatenate(blocks), ids, skipped)
 
 
-def encode_transductively(model: LEA, stimuli: Any, *, progress: bool | None, **options: Any) -> xr.DataArray:
+def encode_transductively(
+    model: AlignedEncoder, stimuli: Any, *, progress: bool | None, **options: Any
+) -> xr.DataArray:
     """Responses to images whose predicted latents are scaled by their own mean and deviation; see `LEA.encode`."""
     import torch
 

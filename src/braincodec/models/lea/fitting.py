@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,25 +15,32 @@ from braincodec.device import resolve_device
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.features import Backbone, FeatureExtractor, extract, get_backbone
 from braincodec.image_generators.base import IMAGE_GENERATORS, ImageGenerator
-from braincodec.models.lea.alignment import fit_alignment
-from braincodec.models.lea.config import DECODING, ENCODING, GENERATOR, ORDER, LEAConfig, StoredGenerator
-from braincodec.models.lea.fmri_latent import VoxelLatent, encode_patterns, fit_components, latent_tensors
+from braincodec.models.description import ModelDescription
+from braincodec.models.lea.aligning import Aligned, Pairs, align
+from braincodec.models.lea.config import DECODING, ENCODING, GENERATOR, HEAD, ORDER, LEAConfig, StoredGenerator
+from braincodec.models.lea.fmri_latent import encode_patterns, latent_tensors
+from braincodec.models.lea.given_patterns import given_patterns
 from braincodec.models.lea.image_embedding import scaled_to_unit_length
+from braincodec.models.lea.latent_training import FittedLatent, LatentPatterns, fit_latent, starting_point
 from braincodec.models.lea.recipe import LEARecipe
 from braincodec.models.lea.regions import Regions, disjoint_regions
 from braincodec.models.lea.standardisation import (
+    PUBLISHED,
+    PUBLISHED_WORDS,
+    LeakWarning,
     Standardisation,
+    common_standardisation,
     fit_standardisation,
     published_standardisation,
 )
 from braincodec.models.lea.trials import Trials, read_trials
 from braincodec.models.provenance import describe_training
 from braincodec.models.trainable import Parts
+from braincodec.models.training_data import examples_of
+from braincodec.subjects import plain_subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from torch import nn
 
     from braincodec.models.training_data import Examples
 
@@ -65,7 +73,7 @@ def fit_lea(
     *,
     backbone: Backbone | None = None,
     generator: ImageGenerator | None = None,
-    judged: NDArray[np.float32] | None = None,
+    judged: Any = None,
 ) -> Parts:
     """Train a `LEA`; see there.
 
@@ -79,7 +87,7 @@ def fit_lea(
         That embeds images, where it is at hand.
     generator : ImageGenerator, optional
         Where it is at hand; it is fitted if it is not trained.
-    judged : array, shape (stimuli, units), optional
+    judged : array_like or DataArray, optional
         For published preprocessing that looks at them.
     """
     examples = _only_one(data)
@@ -88,21 +96,23 @@ def fit_lea(
     generator = generator or new_generator(recipe)
     _check_width(generator, extractor)
     regions = disjoint_regions(examples.units, recipe.regions)
+    subject = f"{examples.recording.dataset}/{examples.subject}"
+    start = starting_point(recipe, examples.recording, regions.voxels, subject)
     trials = read_trials(examples, regions.columns, recipe.repetitions)
     standardisation = _standardisation(recipe, trials, examples, regions, judged)
     patterns = standardisation.training(trials.patterns)
+    groups = _groups(examples)
+    validation = _validation_patterns(recipe, examples, regions, standardisation)
 
     unit_length = recipe.embedding.unit_length(recipe.unit_length)
     embeddings = embed_training_images(extractor, examples, unit_length, means)
-    latent = _fit_latent(recipe, patterns)
-    latents = encode_patterns(latent, patterns, resolve_device(means.device), progress=means.progress)
-    of_trials = embeddings[trials.stimulus]
-    options: dict[str, Any] = {"alphas": recipe.alphas, "folds": recipe.folds, "seed": recipe.seed}
-    groups = _groups(examples)[trials.stimulus]
-    decoding = fit_alignment(latents, of_trials, intercept=recipe.decoding_intercept, groups=groups, **options)
-    encoding = fit_alignment(of_trials, latents, groups=groups, **options)
+    how: dict[str, Any] = {"workspace": means.workspace, "device": means.device, "progress": means.progress}
+    given = LatentPatterns(patterns, validation, groups[trials.stimulus], regions.voxels)
+    latent = fit_latent(recipe, given, start, subject=subject, **how)
+    latents = encode_patterns(latent.network, patterns, resolve_device(means.device), progress=means.progress)
+    aligned = align(recipe, Pairs(latents, trials.stimulus, embeddings, groups), means.progress)
     if not generator.trained:
-        generator.fit(examples.stimuli, embeddings, device=means.device, progress=means.progress)
+        generator.fit(examples.stimuli, embeddings, **how)
 
     kept = np.sort(regions.columns)
     config = LEAConfig(
@@ -111,20 +121,29 @@ def fit_lea(
         regions=regions.names,
         voxels=regions.voxels,
         fmri_latent=recipe.fmri_latent,
+        autoencoder=latent.config,
         generator=StoredGenerator(kind=generator.kind, settings=generator.config.model_dump(mode="json")),
         rescale=recipe.rescale,
         encoding_rescale=recipe.encoding_rescale,
     )
-    tensors: dict[str, torch.Tensor] = {
-        ORDER: torch.from_numpy(np.searchsorted(kept, regions.columns)),
-        **standardisation.tensors(),
-        **latent_tensors(latent),
-        **{f"{DECODING}{name}": tensor for name, tensor in decoding.tensors().items()},
-        **{f"{ENCODING}{name}": tensor for name, tensor in encoding.tensors().items()},
-        **{f"{GENERATOR}{name}": tensor for name, tensor in generator.tensors().items()},
-    }
-    description = describe_training("lea", recipe, data, seed=recipe.seed)
+    order = torch.from_numpy(np.searchsorted(kept, regions.columns))
+    tensors = {ORDER: order, **standardisation.tensors(), **all_tensors(latent, aligned, generator)}
+    more = {**latent.report, "alignment": aligned.report, **_published(recipe, examples)}
+    description = describe_training("lea", recipe, data, seed=recipe.seed, **more)
     return Parts(config, tensors, examples.units.isel(unit=kept), description, backbone)
+
+
+def all_tensors(latent: FittedLatent, aligned: Aligned, generator: ImageGenerator) -> dict[str, torch.Tensor]:
+    """Tensors of everything that was fitted, by the names under which a model has them."""
+    parts = {
+        DECODING: aligned.decoding.tensors(),
+        ENCODING: aligned.encoding.tensors(),
+        HEAD: aligned.head.tensors() if aligned.head is not None else {},
+        GENERATOR: generator.tensors(),
+    }
+    named = {f"{prefix}{name}": tensor for prefix, own in parts.items() for name, tensor in own.items()}
+    # laid out as they are read back, so that a stored model computes the same bits
+    return {name: tensor.contiguous() for name, tensor in (latent_tensors(latent.network) | named).items()}
 
 
 def new_generator(recipe: LEARecipe) -> ImageGenerator:
@@ -162,14 +181,21 @@ def _check_width(generator: ImageGenerator, extractor: FeatureExtractor) -> None
 
 
 def _standardisation(
-    recipe: LEARecipe, trials: Trials, examples: Examples, regions: Regions, judged: NDArray[np.float32] | None
+    recipe: LEARecipe, trials: Trials, examples: Examples, regions: Regions, judged: Any
 ) -> Standardisation:
     if recipe.preprocessing == "published":
-        ordered = None if judged is None else judged[:, regions.columns]
+        ordered = None if judged is None else _judged_patterns(judged, examples)[:, regions.columns]
         return published_standardisation(trials.patterns, examples.recording.dataset, ordered)
     if judged is not None:
         raise InputValueError("judged_patterns belong to preprocessing='published'; nothing else looks at them")
-    return fit_standardisation(trials.patterns)
+    rule = common_standardisation if recipe.preprocessing == "global" else fit_standardisation
+    return rule(trials.patterns)
+
+
+def _judged_patterns(judged: Any, examples: Examples) -> NDArray[np.float32]:
+    recording = examples.recording
+    about = ModelDescription(model="", modality="", dataset=recording.dataset, subject=plain_subject(recording.subject))
+    return given_patterns(judged, examples.units, about).values
 
 
 def _groups(examples: Examples) -> NDArray[np.int64]:
@@ -197,7 +223,22 @@ def embed_training_images(
     return scaled_to_unit_length(embeddings) if unit_length else embeddings
 
 
-def _fit_latent(recipe: LEARecipe, patterns: NDArray[np.float32]) -> nn.Module:
-    if recipe.fmri_latent == "components":
-        return fit_components(patterns, recipe.components)
-    return VoxelLatent()
+def _published(recipe: LEARecipe, examples: Examples) -> dict[str, str]:
+    """Words on published preprocessing, for the description; nothing where it was not asked for."""
+    if recipe.preprocessing != "published":
+        return {}
+    words = PUBLISHED_WORDS[examples.recording.dataset]
+    if PUBLISHED[examples.recording.dataset]:
+        warnings.warn(words, LeakWarning, stacklevel=2)
+    return {"preprocessing": words}
+
+
+def _validation_patterns(
+    recipe: LEARecipe, examples: Examples, regions: Regions, standardisation: Standardisation
+) -> NDArray[np.float32] | None:
+    """Standardised trials of the recording's validation stimuli, where an autoencoder is trained and there are any."""
+    recording = examples.recording
+    if recipe.fmri_latent != "autoencoder" or not recording.split.validation:
+        return None
+    trials = read_trials(examples_of(recording, "validation"), regions.columns, recipe.repetitions)
+    return standardisation.training(trials.patterns)

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from braincodec.errors import InputTypeError, InputValueError
+from braincodec.errors import InputTypeError
 from braincodec.image_generators.base import check_embeddings
-from braincodec.stimuli.selection import check_whole_number
+from braincodec.models.lea.alignment import retrieve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from braincodec.models.lea.decoding import Predicted
 
 
 class Gallery(NamedTuple):
@@ -57,13 +55,17 @@ def given_embeddings(gallery: Any, dimension: int) -> Gallery | None:
     return Gallery(embeddings, ids)
 
 
-def nearest(predicted: Predicted, gallery: Gallery, k: int) -> xr.Dataset:
-    """The images of a gallery whose embeddings are most like the predicted ones.
+def nearest(
+    queries: NDArray[np.float32], members: NDArray[np.float32], stimuli: NDArray[Any], ids: NDArray[Any], k: int
+) -> xr.Dataset:
+    """The images of a gallery that are nearest to each query.
 
     Parameters
     ----------
-    predicted : Predicted
-    gallery : Gallery
+    queries : array, shape (stimuli, dimension)
+    members : array, shape (images, dimension)
+        In the same space.
+    stimuli, ids : array of str, shape (stimuli,) and (images,)
     k : int
         How many; fewer where the gallery has fewer.
 
@@ -72,35 +74,16 @@ def nearest(predicted: Predicted, gallery: Gallery, k: int) -> xr.Dataset:
     xarray.Dataset
         ``id`` (stimulus, rank) and ``similarity`` (stimulus, rank), the cosine; ranks from 1, the most similar first.
 
-    Raises
-    ------
-    InputTypeError, InputValueError
-        When `k` is no whole number from 1, or the gallery is empty.
-
     Examples
     --------
-    >>> from braincodec.models.lea.decoding import Predicted
-    >>> predicted = Predicted(np.array([[1.0, 0.2]], np.float32), np.array(["seen"]))
-    >>> found = nearest(predicted, Gallery(np.eye(2, dtype=np.float32), np.array(["a", "b"])), 5)
+    >>> found = nearest(np.array([[1.0, 0.2]]), np.eye(2), np.array(["seen"]), np.array(["a", "b"]), 5)
     >>> found["id"].values.tolist(), found["similarity"].values.astype(float).round(2).tolist()
     ([['a', 'b']], [[0.98, 0.2]])
     """
-    check_whole_number("k", k, 1)
-    if not len(gallery.ids):
-        raise InputValueError("the gallery is empty; give at least one image")
-    similarities = _unit(predicted.embeddings) @ _unit(gallery.embeddings).T  # (stimuli, gallery)
-    order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    found = retrieve(queries, members, k=min(k, len(ids)))
+    dims = ("stimulus", "rank")
     return xr.Dataset(
-        {
-            "id": (("stimulus", "rank"), gallery.ids[order]),
-            "similarity": (("stimulus", "rank"), np.take_along_axis(similarities, order, 1).astype(np.float32)),
-        },
-        {"stimulus": predicted.ids, "rank": np.arange(1, order.shape[1] + 1)},
-        {"similarity": "cosine", "gallery": len(gallery.ids)},
+        {"id": (dims, ids[found.indices]), "similarity": (dims, found.similarities)},
+        {"stimulus": stimuli, "rank": np.arange(1, found.indices.shape[1] + 1)},
+        {"similarity": "cosine, the mean of training taken out", "gallery": len(ids)},
     )
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    wide = rows.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    return wide / np.where(lengths > 0, lengths, 1.0)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-import numpy as np
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from braincodec.features.backbone import Backbone
 from braincodec.image_generators.base import ImageGenerator
 from braincodec.models.base import register_model
-from braincodec.models.lea.aligned import AlignedEncoder
+from braincodec.models.lea.decoder import AlignedDecoder
 from braincodec.models.lea.image_embedding import PUBLISHED_EMBEDDING
 from braincodec.models.lea.recipe import LEARecipe
 
 if TYPE_CHECKING:
-    import xarray as xr
-
-    from braincodec.device import Device, Dtype
+    from braincodec.datasets.base import Dataset, Recording
+    from braincodec.device import Device
     from braincodec.models.trainable import Parts
     from braincodec.models.training_data import Examples
-    from braincodec.stimuli import StimulusSet
-
-Rescale = Literal["training", "none", "transductive"]
 
 
 @register_model("lea")
-class LEA(AlignedEncoder):
+class LEA(AlignedDecoder):
     """Images of what somebody saw, and responses to images, by one model of one subject (LEA; Qian et al. 2024, TMLR).
 
     fMRI patterns become latents, images become embeddings, and a linear map each way aligns the two. To decode:
@@ -57,6 +52,21 @@ class LEA(AlignedEncoder):
         - ``voxels``: the patterns themselves
     components : int, optional
         How many, of ``components``. Default: all that there are.
+    autoencoder : dict or FMRIAutoencoderSettings, optional
+        Sizes and training of the autoencoder, such as ``{"size": "published", "epochs": 200}``.
+    pretrained : str or Path, optional
+        What the autoencoder starts from: the folder that `pretrain_fmri_autoencoder` wrote, or a published checkpoint.
+    finetune : bool
+        False: the autoencoder of a published checkpoint, of this very subject, is used as it is.
+    alignment : {"ridge", "joint"}
+        ``ridge``: each map by itself. ``joint``: both together by gradients from the ridge solution on, with
+        contrastive and cycle terms; ridge remains where validation finds nothing better.
+    joint : dict or JointSettings, optional
+        Settings of joint alignment.
+    retrieval : {"alignment", "head"}
+        What `retrieve` compares: predicted and true embeddings, or both latents in a space learnt for it.
+    head : dict or RetrievalSettings, optional
+        Settings of that space.
     alphas : float or sequence of float, optional
         Ridge strength of both maps (500 is published), or several to choose from by cross-validation. Default: twenty
         over eight decades.
@@ -72,9 +82,10 @@ class LEA(AlignedEncoder):
     encoding_rescale : {"none", "training"}
         The same for predicted fMRI latents. Off, because a response that is predicted too small is nearer to the
         measured one than a response that is blown up to the spread of noisy trials.
-    preprocessing : {"training", "published"}
-        ``"training"``: each voxel is standardised by its mean and deviation over training trials. ``"published"``: as
-        LEA's public code did for god and bold5000; see `published_standardisation`.
+    preprocessing : {"training", "global", "published"}
+        ``"training"``: each voxel is standardised by its mean and deviation over training trials. ``"global"``: all
+        patterns by one mean and deviation of all training values, as published autoencoders want them.
+        ``"published"``: as LEA's public code did for god and bold5000; see `published_standardisation`.
     repetitions : {"single", "average"}
         Whether each training trial is an example, or the mean over the trials of a stimulus.
     regions : str or sequence of str, optional
@@ -119,6 +130,13 @@ class LEA(AlignedEncoder):
         unit_length: bool | str = "auto",
         fmri_latent: str = "autoencoder",
         components: int | None = None,
+        autoencoder: Any = None,
+        pretrained: str | Path | None = None,
+        finetune: bool = True,
+        alignment: str = "ridge",
+        joint: Any = None,
+        retrieval: str = "alignment",
+        head: Any = None,
         alphas: Any = None,
         decoding_intercept: bool = True,
         folds: int = 5,
@@ -140,8 +158,37 @@ class LEA(AlignedEncoder):
         if isinstance(generator, ImageGenerator):
             self._own_generator = generator
             settings["generator"] = {"kind": generator.kind, **generator.config.model_dump(mode="json")}
+        settings["pretrained"] = None if pretrained is None else str(pretrained)
         self._judged: Any = None
         super().__init__(**settings)
+
+    def fit(
+        self,
+        data: Recording | Dataset | Sequence[Recording],
+        *,
+        judged_patterns: Any = None,
+        workspace: str | Path | None = None,
+        device: Device = "auto",
+        batch_size: int | str = "auto",
+        progress: bool | None = None,
+    ) -> Self:
+        """Train on the training stimuli of one subject.
+
+        Parameters
+        ----------
+        judged_patterns : array_like or DataArray, optional
+            The test responses, for ``preprocessing="published"`` of bold5000 alone: they then enter the scale of all
+            patterns, as in the published code.
+
+        See Also
+        --------
+        braincodec.models.trainable.Trainable.fit : the other parameters, and what is kept in the workspace.
+        """
+        self._judged = judged_patterns
+        try:
+            return super().fit(data, workspace=workspace, device=device, batch_size=batch_size, progress=progress)
+        finally:
+            self._judged = None
 
     def _fit(self, data: Sequence[Examples], **options: Any) -> Parts:
         from braincodec.models.lea.fitting import Means, fit_lea
@@ -149,196 +196,3 @@ class LEA(AlignedEncoder):
         assert isinstance(self.recipe, LEARecipe)
         given = {"backbone": self._backbone, "generator": self._own_generator, "judged": self._judged}
         return fit_lea(self.recipe, data, Means(**options), **given)
-
-    def encode(
-        self,
-        stimuli: StimulusSet | Any,
-        *,
-        rescale: Rescale | None = None,
-        device: Device = "auto",
-        dtype: Dtype = "float32",
-        batch_size: int | str = "auto",
-        progress: bool | None = None,
-        on_bad: Literal["raise", "skip"] = "raise",
-    ) -> xr.DataArray:
-        """Responses to images, held in memory.
-
-        Parameters
-        ----------
-        rescale : {"training", "none", "transductive"}, optional
-            How predicted fMRI latents are scaled; see `decode`. Default: the setting `encoding_rescale`.
-
-        See Also
-        --------
-        Encoder.encode : the other parameters.
-        """
-        from braincodec.models.lea.encoding import encode_transductively
-
-        options: dict[str, Any] = {"device": device, "dtype": dtype, "batch_size": batch_size, "progress": progress}
-        if rescale == "transductive":
-            return encode_transductively(self, stimuli, on_bad=on_bad, **options)
-        return super(LEA, self.scaling_by(rescale)).encode(stimuli, on_bad=on_bad, **options)
-
-    def decode(
-        self,
-        responses: Any,
-        *,
-        n_samples: int = 1,
-        seed: int = 0,
-        rescale: Rescale | None = None,
-        device: Device = "auto",
-        dtype: Dtype = "float32",
-        batch_size: int | str = "auto",
-        progress: bool | None = None,
-        one_network_at_a_time: bool = False,
-    ) -> StimulusSet:
-        """Images of what was seen.
-
-        Parameters
-        ----------
-        responses : array_like, shape (stimuli, units), or DataArray
-            As measured, in the scale of the recording that the model was fitted to. Where a DataArray says which voxel
-            each unit is, units may come in any order; repetitions are averaged.
-        n_samples : int
-            Images of each pattern; where the generator draws, they differ.
-        seed : int
-            Of the generator.
-        rescale : {"training", "none", "transductive"}, optional
-            How predicted embeddings are scaled; default: the setting `rescale`. ``"transductive"`` takes mean and
-            deviation over the patterns given here, as published: each image then depends on what else is decoded.
-        device : str
-        dtype : {"float32", "bfloat16", "float16"}
-            Of networks. In float32, on one machine, an image depends on its pattern, the seed, its place among the
-            patterns and its sample number alone.
-        batch_size : int or "auto"
-            Patterns that the generator is given at a time; default: all.
-        progress : bool, optional
-            Show bars; default: when stderr is a terminal.
-        one_network_at_a_time : bool
-            Keep no network on the device once it has done its part.
-
-        Returns
-        -------
-        StimulusSet
-            Images of uint8. Ids are those of the patterns (numbers from 0 where they have none); of several samples
-            ``<id>-sample-<k>``, k from 1.
-
-        Raises
-        ------
-        InputTypeError, InputValueError
-            For patterns of another shape or type, with NaN, of other voxels (the message says whose they could be), or
-            no samples; and where the model was cut by `select`.
-        """
-        from braincodec.models.lea.decoding import Running, decode
-
-        self.check_whole("decode")
-        running = Running(device, dtype, progress, one_network_at_a_time)
-        return decode(self, responses, running, n_samples=n_samples, seed=seed, rescale=rescale, batch_size=batch_size)
-
-    def retrieve(
-        self,
-        responses: Any,
-        gallery: StimulusSet | Any,
-        k: int = 5,
-        *,
-        rescale: Rescale | None = None,
-        device: Device = "auto",
-        dtype: Dtype = "float32",
-        batch_size: int | str = "auto",
-        progress: bool | None = None,
-    ) -> xr.Dataset:
-        """The images of a gallery that are most like what was seen.
-
-        Parameters
-        ----------
-        responses
-            As of `decode`.
-        gallery : StimulusSet, what `StimulusSet.open` takes, or embeddings
-            Images to choose from; or their embeddings, of shape (images, dimension), as `embed` gives them.
-        k : int
-            How many of them for each pattern; fewer where the gallery has fewer.
-        rescale, device, dtype, batch_size, progress
-            As of `decode`; `batch_size` images are embedded at a time.
-
-        Returns
-        -------
-        xarray.Dataset
-            ``id`` and ``similarity``, the cosine of embeddings, each (stimulus, rank); rank 1 is the most similar.
-
-        Raises
-        ------
-        InputTypeError, InputValueError
-            As `decode`, and for an empty gallery or embeddings of another width.
-        """
-        from braincodec.models.lea.decoding import Running, predict_embeddings
-        from braincodec.models.lea.encoding import embed
-        from braincodec.models.lea.gallery import Gallery, given_embeddings, nearest
-
-        self.check_whole("retrieve")
-        predicted = predict_embeddings(self, responses, rescale, Running(device, dtype, progress))
-        known = given_embeddings(gallery, self.dimension)
-        if known is None:
-            found = embed(self, gallery, device=device, dtype=dtype, batch_size=batch_size, progress=progress)
-            known = Gallery(found.embeddings, np.asarray(found.ids, str))
-        return nearest(predicted, known, k)
-
-    def predict_embeddings(
-        self,
-        responses: Any,
-        *,
-        rescale: Rescale | None = None,
-        device: Device = "auto",
-        dtype: Dtype = "float32",
-        progress: bool | None = None,
-    ) -> xr.DataArray:
-        """Image embeddings that patterns speak of: what the generator makes images of.
-
-        Parameters
-        ----------
-        responses, rescale, device, dtype, progress
-            As of `decode`.
-
-        Returns
-        -------
-        xarray.DataArray
-            dims (stimulus, feature), float32.
-        """
-        from braincodec.models.lea.decoding import Running, labelled, predict_embeddings
-
-        self.check_whole("decode")
-        return labelled(predict_embeddings(self, responses, rescale, Running(device, dtype, progress)))
-
-    def fmri_latents(
-        self, responses: Any, *, device: Device = "auto", dtype: Dtype = "float32", progress: bool | None = None
-    ) -> xr.DataArray:
-        """Latents of patterns: dims (stimulus, feature), float32; parameters as of `decode`."""
-        from braincodec.models.lea.decoding import Running, fmri_latents, labelled
-
-        self.check_whole("decode")
-        return labelled(fmri_latents(self, responses, Running(device, dtype, progress)))
-
-    def embed(
-        self,
-        stimuli: StimulusSet | Any,
-        *,
-        device: Device = "auto",
-        dtype: Dtype = "float32",
-        batch_size: int | str = "auto",
-        progress: bool | None = None,
-        on_bad: Literal["raise", "skip"] = "raise",
-    ) -> xr.DataArray:
-        """Embeddings of images, as the model reads them: dims (stimulus, feature), float32.
-
-        See Also
-        --------
-        Encoder.encode : the parameters.
-        """
-        from braincodec.models.lea.decoding import Predicted, labelled
-        from braincodec.models.lea.encoding import embed
-
-        if not self.trained:
-            raise self._not_trained()
-        found = embed(
-            self, stimuli, device=device, dtype=dtype, batch_size=batch_size, progress=progress, on_bad=on_bad
-        )
-        return labelled(Predicted(found.embeddings, np.asarray(found.ids, str)))

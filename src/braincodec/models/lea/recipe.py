@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from braincodec.config import Config
 from braincodec.features.pooling import Pooling
 from braincodec.image_generators.base import IMAGE_GENERATORS
+from braincodec.models.lea.alignment import JointSettings, RetrievalSettings
+from braincodec.models.lea.fmri_autoencoder.settings import FMRIAutoencoderSettings
 from braincodec.models.lea.fmri_latent import LatentKind
 from braincodec.models.lea.image_embedding import PUBLISHED_EMBEDDING, EmbeddingChoice, UnitLength
 from braincodec.models.lea.standardisation import Rule
@@ -18,6 +20,9 @@ from braincodec.models.lea.trials import Repetitions
 def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
+
+# settings that have a seed of their own
+TRAINED = ("autoencoder", "joint", "head")
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
 
@@ -35,6 +40,13 @@ class LEARecipe(Config):
     fmri_latent: LatentKind = "autoencoder"
     components: int | None = Field(None, ge=1)
     generator: dict[str, Any] = Field(default_factory=lambda: {"kind": "maskgit"})
+    autoencoder: FMRIAutoencoderSettings = FMRIAutoencoderSettings.parse({})
+    pretrained: str | None = None
+    finetune: bool = True
+    alignment: Literal["ridge", "joint"] = "ridge"
+    joint: JointSettings = JointSettings.parse({})
+    retrieval: Literal["alignment", "head"] = "alignment"
+    head: RetrievalSettings = RetrievalSettings.parse({})
     alphas: float | tuple[float, ...] | None = None
     decoding_intercept: bool = True
     folds: int = Field(5, ge=2)
@@ -56,8 +68,26 @@ class LEARecipe(Config):
         kind = IMAGE_GENERATORS.get(values["kind"])
         return {"kind": values["kind"], **kind.config_class.parse(settings).model_dump(mode="json")}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed(cls, values: Any) -> Any:
+        """What is trained by gradients has the model's seed, unless it has its own."""
+        if not isinstance(values, dict):
+            return values
+        seed = values.get("seed", 0)
+        parts = {name: values.get(name) or {} for name in TRAINED}
+        return values | {
+            name: {"seed": seed} | part if isinstance(part, dict) else part for name, part in parts.items()
+        }
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.fmri_latent != "autoencoder" and self.pretrained is not None:
+            raise ValueError(f"pretrained belongs to fmri_latent 'autoencoder', not {self.fmri_latent!r}")
+        if not self.finetune and self.pretrained is None:
+            raise ValueError("finetune=False uses the autoencoder of pretrained as it is; give pretrained")
+        if self.alignment == "joint" and not self.decoding_intercept:
+            raise ValueError("joint alignment has an intercept both ways; decoding_intercept=False belongs to ridge")
         if self.components is not None and self.fmri_latent != "components":
             raise ValueError(f"components belong to fmri_latent 'components', not {self.fmri_latent!r}")
         _ = self.embedding

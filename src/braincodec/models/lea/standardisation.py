@@ -15,10 +15,20 @@ from braincodec.models.tensors import check_tensor_shapes
 if TYPE_CHECKING:
     import torch
 
-Rule = Literal["training", "published"]
+Rule = Literal["training", "global", "published"]
 # data sets whose published preprocessing is known, and whether it takes in the patterns that are to be judged
 PUBLISHED = {"god": False, "bold5000": True}
+PUBLISHED_WORDS = {
+    "god": "fMRI was scaled by one mean and deviation of all training values, and test patterns were left as they are, "
+    "as in LEA's published code",
+    "bold5000": "fMRI was scaled by one mean and deviation of all values, those of the test patterns among them, as in "
+    "LEA's published code: statistics of the test set enter its predictions",
+}
 PREFIX = "standardisation."
+
+
+class LeakWarning(UserWarning):
+    """Something of the test set enters what is predicted for it, because that was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +87,28 @@ class Standardisation:
         names = tuple(cls.__dataclass_fields__)
         check_tensor_shapes(tensors, {f"{PREFIX}{name}": (voxels,) for name in names})
         return cls(*(tensors[f"{PREFIX}{name}"].detach().cpu().float().numpy() for name in names))
+
+
+def common_standardisation(patterns: NDArray[np.float32]) -> Standardisation:
+    """One mean and one standard deviation of all values of training patterns (trials, voxels), for every pattern.
+
+    As published networks know patterns, but for test patterns too.
+
+    Examples
+    --------
+    >>> found = common_standardisation(np.array([[1.0, 5.0], [3.0, 3.0]], np.float32))
+    >>> found.mean.tolist(), found.given(np.array([[3.0, 3.0]], np.float32)).tolist()
+    ([3.0, 3.0], [[0.0, 0.0]])
+
+    Raises
+    ------
+    InputValueError
+        When the values do not vary.
+    """
+    mean, deviation = patterns.mean(dtype=np.float64), patterns.std(dtype=np.float64)
+    if not deviation > 0:
+        raise InputValueError("the training patterns do not vary; there is nothing to fit")
+    return _alike(np.full(patterns.shape[1], mean), np.full(patterns.shape[1], deviation))
 
 
 def fit_standardisation(patterns: NDArray[np.float32]) -> Standardisation:

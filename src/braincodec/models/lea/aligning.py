@@ -1,0 +1,118 @@
+"""Maps between the fMRI latent and the image embedding, fitted to training trials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from braincodec.models.lea.alignment import (
+    LatentMap,
+    RetrievalHead,
+    fit_alignment,
+    fit_joint_alignment,
+    fit_retrieval_head,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from braincodec.models.lea.recipe import LEARecipe
+
+
+class Aligned(NamedTuple):
+    """What aligns the two.
+
+    Parameters
+    ----------
+    decoding, encoding : LatentMap
+        From fMRI latents to image embeddings, and the other way.
+    head : RetrievalHead, optional
+        A space learnt for retrieval, where it was asked for.
+    report : dict
+        How it went, for the description of the model.
+    """
+
+    decoding: LatentMap
+    encoding: LatentMap
+    head: RetrievalHead | None
+    report: dict[str, Any]
+
+
+class Pairs(NamedTuple):
+    """fMRI latents and the embeddings of what was seen.
+
+    Parameters
+    ----------
+    latents : array of float32, shape (trials, latent)
+    stimulus : array of int64, shape (trials,)
+        Row of each trial's stimulus in `embeddings`.
+    embeddings : array of float32, shape (stimuli, dimension)
+    groups : array of int64, shape (stimuli,)
+        Stimuli of one group stay in one fold.
+    """
+
+    latents: NDArray[np.float32]
+    stimulus: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    groups: NDArray[np.int64]
+
+    def of_trials(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        """Latents, embeddings and groups, a row for each trial."""
+        return self.latents, self.embeddings[self.stimulus], self.groups[self.stimulus]
+
+    def of_stimuli(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        """Latents averaged over the trials of a stimulus, embeddings and groups, a row for each stimulus.
+
+        Where stimuli are told apart, two trials of one must not count as different.
+
+        Examples
+        --------
+        >>> row = np.arange(2)
+        >>> Pairs(np.array([[1.0], [5.0], [3.0]], np.float32), np.array([0, 1, 0]), row, row).of_stimuli()[0].tolist()
+        [[2.0], [5.0]]
+        """
+        sums = np.zeros((len(self.embeddings), self.latents.shape[1]))
+        np.add.at(sums, self.stimulus, self.latents)
+        times = np.bincount(self.stimulus, minlength=len(self.embeddings))
+        return (sums / times[:, None]).astype(np.float32), self.embeddings, self.groups
+
+
+def align(recipe: LEARecipe, pairs: Pairs, progress: bool | None) -> Aligned:
+    """Fit both maps, and a retrieval head where the settings want one.
+
+    Parameters
+    ----------
+    recipe : LEARecipe
+    pairs : Pairs
+    progress : bool, optional
+    """
+    report: dict[str, Any] = {}
+    options: dict[str, Any] = {"alphas": recipe.alphas, "folds": recipe.folds}
+    if recipe.alignment == "joint":
+        latents, embeddings, groups = pairs.of_stimuli()
+        joint = fit_joint_alignment(
+            latents, embeddings, groups=groups, settings=recipe.joint, progress=progress, **options
+        )
+        decoding, encoding = joint.forward, joint.backward
+        report["joint"] = {"summary": joint.summary(), **joint.report}
+    else:
+        latents, embeddings, groups = pairs.of_trials()
+        options |= {"groups": groups, "seed": recipe.seed}
+        decoding = fit_alignment(latents, embeddings, intercept=recipe.decoding_intercept, **options)
+        encoding = fit_alignment(embeddings, latents, **options)
+    report |= {"decoding": decoding.summary(), "encoding": encoding.summary()}
+    head = None
+    if recipe.retrieval == "head":
+        latents, embeddings, groups = pairs.of_stimuli()
+        head = fit_retrieval_head(
+            latents,
+            embeddings,
+            alphas=recipe.alphas,
+            folds=recipe.folds,
+            groups=groups,
+            settings=recipe.head,
+            progress=progress,
+        )
+        report["head"] = {"summary": head.summary(), **head.report}
+    return Aligned(decoding, encoding, head, report)
