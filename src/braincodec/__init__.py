@@ -28,6 +28,7 @@ _MODULE_OF_NAME = {
     "load_dataset": "braincodec.datasets",
     "open_responses": "braincodec.responses",
     "open_store": "braincodec.store",
+    "pretrain_fmri_autoencoder": "braincodec.models.lea.fmri_autoencoder.pretraining",
     "read_artefact": "braincodec.artefact",
     "train": "braincodec.training",
 }
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from braincodec.models import Encoder, JointEncoder
     from braincodec.models.fwrf import FwRF
     from braincodec.models.gaussian_fwrf import GaussianFwRF
+    from braincodec.models.lea.fmri_autoencoder.pretraining import pretrain_fmri_autoencoder
     from braincodec.models.lea.model import LEA
     from braincodec.models.linear import LinearEncoder
     from braincodec.responses import build_responses, open_responses
@@ -85,6 +87,7 @@ __all__ = [
     "load_dataset",
     "open_responses",
     "open_store",
+    "pretrain_fmri_autoencoder",
     "read_artefact",
     "train",
 ]
