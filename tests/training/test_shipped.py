@@ -88,6 +88,9 @@ def test_published_eeg_has_63_channels_from_raw_files():
 def test_ours_take_nothing_from_test_trials():
     for name in ("god", "bold5000"):
         assert config(name).dataset.options["preprocessing"] == "training"
+        lea = config(f"lea_{name}")
+        assert lea.dataset.options["preprocessing"] == "none"
+        assert lea.settings["preprocessing"] == lea.settings["rescale"] == "training"
     assert config("nsd_receptive_fields").dataset.options["standardise"] == "training"
 
 

@@ -22,6 +22,8 @@ from braincodec.cli.encode import encode
 from braincodec.cli.evaluate import evaluate
 from braincodec.cli.fetch import fetch
 from braincodec.cli.info import info
+from braincodec.cli.lea import HELP, PREFIX, lea_inference
+from braincodec.cli.lea_pretrain import lea_pretrain
 from braincodec.cli.metrics import metrics
 from braincodec.cli.models import models
 from braincodec.cli.output import note
@@ -34,7 +36,7 @@ from braincodec.errors import BraincodecError
 DEBUG = "--debug"
 MISTAKE, INTERRUPTED = 1, 130
 # the commands that keep what an interrupted run has done
-RESUMED = {"convert", "decode", "encode", "fetch", "push", "train"}
+RESUMED = {"convert", "decode", "encode", "fetch", "push", "train", "lea-god", "lea-bold5000", "lea-pretrain"}
 # what messages written for Python call these options
 OPTION_OF_ARGUMENT = {
     "value_range=": "--value-range 0,1",
@@ -73,6 +75,16 @@ app.command(
     epilog="Example: braincodec train --dataset nsd --root DIR --subject 1 --roi V1,V2 --model linear "
     "--backbone efficientnet_lite:0 --layers 'blocks.*' -o OUT"
 )(train)
+for _name, _title in (("god", "Generic Object Decoding"), ("bold5000", "BOLD5000")):
+    app.command(
+        f"{PREFIX}{_name}",
+        help=HELP.format(_title),
+        epilog=f"Example: braincodec lea-{_name} --root {_name}/ --subject {'1' if _name == 'god' else 'CSI1'} "
+        "--image-embedding efficientnet_lite:0 -o OUT",
+    )(lea_inference)
+app.command("lea-pretrain", epilog="Example: braincodec lea-pretrain --dataset god --root god/ --subject all -o trunk")(
+    lea_pretrain
+)
 app.command(epilog="Example: braincodec report ridge-scores network-scores -o report.html")(report)
 app.command(epilog="Example: braincodec metrics ssim")(metrics)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -95,6 +95,19 @@ def parse_names(text: str | None) -> list[str] | None:
     if not names:
         raise InputValueError(f"no names in {text!r}; write V1,V2 or 'all'")
     return names
+
+
+def parse_settings_of(texts: list[str]) -> dict[str, Any]:
+    """Settings inside settings from ``name=value``; names may have dots.
+
+    Examples
+    --------
+    >>> parse_settings_of(["autoencoder.epochs=3", "generator=retrieval"])
+    {'autoencoder': {'epochs': 3}, 'generator': 'retrieval'}
+    """
+    from braincodec.training.overrides import parse_override, with_overrides
+
+    return with_overrides({}, dict(parse_override(text) for text in texts))
 
 
 def parse_batch_size(text: str) -> int | str:

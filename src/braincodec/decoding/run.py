@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braincodec import __version__
-from braincodec.atomic import atomic_path
 from braincodec.decoding.files import image_files, write_image
 from braincodec.decoding.sheet import write_sheet
+from braincodec.decoding.tables import write_hits, write_table
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.progress import progress_bar
 from braincodec.staged_folder import StagedFolder
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from braincodec.stimuli import StimulusSet
 
 MARK, IMAGES, TABLE, SHEET, HITS = "decode.json", "images", "images.csv", "sheet.png", "hits.csv"
@@ -116,20 +113,12 @@ def decode_to(
         "dtype": dtype,
         "gallery": None if gallery is None else {"images": gallery.fingerprint(), "k": k},
     }
-    names = _ids(responses)
+    names = stimulus_ids(responses)
     files = image_files(names, n_samples)
     options = {"seed": seed, "rescale": rescale, "device": device, "dtype": dtype}
     with StagedFolder(output, MARK, identity, "folder of decoded images", overwrite=overwrite) as staged:
-        images = staged.path / IMAGES
-        todo = [row for row, own in enumerate(files) if not all((images / name).is_file() for name in own)]
-        with progress_bar("decode", len(files), done=len(files) - len(todo), show=progress) as advance:
-            for rows, block in _decoded(model, responses, todo, n_samples, options):
-                for row, samples in zip(rows, block, strict=True):
-                    for name, image in zip(files[row], samples, strict=True):
-                        write_image(images / name, image)
-                advance(len(rows))
-        _write_table(staged.path / TABLE, names, files)
-        decoded = read_decoded(images, files)
+        decoded = decode_images(model, responses, staged.path / IMAGES, files, options, progress=progress)
+        write_table(staged.path / TABLE, names, files, IMAGES)
         write_sheet(staged.path / SHEET, decoded, names)
         hits = None
         if gallery is not None:
@@ -142,6 +131,44 @@ def decode_to(
         path / HITS if hits else None,
         resumed,
     )
+
+
+def decode_images(
+    model: Any,
+    responses: Any,
+    folder: Path,
+    files: Sequence[Sequence[str]],
+    options: Mapping[str, Any],
+    *,
+    progress: bool | None = None,
+) -> NDArray[np.uint8]:
+    """Decode those responses whose files are not there yet, and write them as they are finished.
+
+    Parameters
+    ----------
+    model : object
+        As of `decode_to`.
+    responses : DataArray, or array of shape (stimuli, units)
+    folder : Path
+    files : sequence of sequence of str
+        Names for the samples of each stimulus, as `image_files` gives them.
+    options : mapping
+        ``seed``, ``rescale`` (or None), ``device`` and ``dtype``.
+    progress : bool, optional
+
+    Returns
+    -------
+    array of uint8, shape (stimuli, samples, height, width, 3)
+        All images, read from the files.
+    """
+    todo = [row for row, own in enumerate(files) if not all((folder / name).is_file() for name in own)]
+    with progress_bar("decode", len(files), done=len(files) - len(todo), show=progress) as advance:
+        for rows, block in _decoded(model, responses, todo, len(files[0]), options):
+            for row, samples in zip(rows, block, strict=True):
+                for name, image in zip(files[row], samples, strict=True):
+                    write_image(folder / name, image)
+            advance(len(rows))
+    return read_decoded(folder, files)
 
 
 def _check_model(model: Any, gallery: StimulusSet | None) -> None:
@@ -165,7 +192,7 @@ def _check_counts(n_samples: int, seed: int, gallery: StimulusSet | None, k: int
 
 
 def _decoded(
-    model: Any, responses: Any, rows: list[int], n_samples: int, options: dict[str, Any]
+    model: Any, responses: Any, rows: list[int], n_samples: int, options: Mapping[str, Any]
 ) -> Iterator[tuple[list[int], Any]]:
     """Some rows at a time, and their images (rows, samples, height, width, 3).
 
@@ -195,7 +222,8 @@ def read_decoded(folder: Path, files: Sequence[Sequence[str]]) -> NDArray[np.uin
     return np.stack([np.stack([np.asarray(Image.open(folder / name)) for name in own]) for own in files])
 
 
-def _ids(responses: Any) -> list[str]:
+def stimulus_ids(responses: Any) -> list[str]:
+    """Names of the stimuli that responses belong to; numbers from 0 where they are not named."""
     if hasattr(responses, "coords") and "stimulus" in responses.coords:
         names = responses["stimulus"].values.astype(str).tolist()
     else:
@@ -208,44 +236,6 @@ def _ids(responses: Any) -> list[str]:
 def _fingerprint(responses: Any) -> str:
     """Changes when ids or values of the responses do."""
     values = np.ascontiguousarray(responses)
-    digest = hashlib.sha256(f"{values.dtype} {values.shape} {_ids(responses)}".encode())
+    digest = hashlib.sha256(f"{values.dtype} {values.shape} {stimulus_ids(responses)}".encode())
     digest.update(values.tobytes())
     return digest.hexdigest()
-
-
-def _write_table(path: Path, names: Sequence[str], files: Sequence[Sequence[str]]) -> None:
-    rows = [
-        (f"{IMAGES}/{file}", name, sample)
-        for name, own in zip(names, files, strict=True)
-        for sample, file in enumerate(own, 1)
-    ]
-    _write_csv(path, ("file", "stimulus", "sample"), rows)
-
-
-def write_hits(path: Path, hits: xr.Dataset) -> Path:
-    """Write what ``retrieve`` found: a row for each stimulus and rank.
-
-    Examples
-    --------
-    >>> import tempfile, xarray
-    >>> hits = xarray.Dataset({"id": (("stimulus", "rank"), [["cat"]]), "similarity": (("stimulus", "rank"), [[0.5]])},
-    ...                       {"stimulus": ["a"]})
-    >>> write_hits(Path(tempfile.mkdtemp()) / "hits.csv", hits).read_text().split()
-    ['stimulus,rank,id,similarity', 'a,1,cat,0.5']
-    """
-    rows = [
-        (stimulus, rank, str(item), f"{float(similarity):.6g}")
-        for stimulus, items, values in zip(
-            hits["stimulus"].values, hits["id"].values, hits["similarity"].values, strict=True
-        )
-        for rank, (item, similarity) in enumerate(zip(items, values, strict=True), 1)
-    ]
-    return _write_csv(path, ("stimulus", "rank", "id", "similarity"), rows)
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
-    with atomic_path(path, overwrite=True) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path

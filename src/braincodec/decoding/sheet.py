@@ -16,7 +16,7 @@ THUMBNAIL = 112  # pixels of the longer side
 GAP, BETWEEN, MARGIN = 3, 14, 12
 CAPTION = 15  # height of a line, in pixels
 WIDTH = 1500
-CHARACTER = 6  # width of one, in the font that comes with Pillow
+CHARACTER = 7  # width of one, in the font that comes with Pillow
 WHITE, INK, GREY = (255, 255, 255), (40, 40, 40), (110, 110, 110)
 MOST_STIMULI, MOST_SAMPLES = 120, 8
 
@@ -89,7 +89,7 @@ def _drawn(samples: NDArray[np.uint8], names: Sequence[str], seen: NDArray[np.ui
     width = max(2 * MARGIN + columns * (group[0] + BETWEEN) - BETWEEN, 2 * MARGIN + CHARACTER * len(heading))
     height = MARGIN + CAPTION + BETWEEN // 2 + rows * (group[1] + BETWEEN)
     canvas = Image.new("RGB", (width, height), WHITE)
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(11)
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
     draw.text((MARGIN, MARGIN - 4), heading, GREY, font)
     for place, name in enumerate(names):
         row, column = divmod(place, columns)

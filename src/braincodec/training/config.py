@@ -89,6 +89,8 @@ class EvaluationChoice(Config):
     ----------
     part : {"auto", "test", "validation", "none"}
         "auto": test stimuli, or where the data have none, validation stimuli, and the scores say so.
+    samples : int
+        Images decoded from each response, by a model that decodes; scores of images are means over them.
     report : bool
         Write ``report.html``.
     """
@@ -100,6 +102,7 @@ class EvaluationChoice(Config):
     permutations: int = Field(1000, ge=0)
     level: float = Field(0.95, gt=0, lt=1)
     leakage: Leakage = "hash"
+    samples: int = Field(1, ge=1)
     report: bool = True
 
 

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 TABLE = "scores.csv"
-BACKBONE = "backbone"
+# settings that name a network
+NETWORKS = ("backbone", "image_embedding", "perceptual")
 
 
 def train(
@@ -168,7 +169,7 @@ def _refuse_code(settings: Any, where: str, name: str = "") -> None:
     elif isinstance(settings, list | tuple):
         for value in settings:
             _refuse_code(value, where, name)
-    elif name == BACKBONE and isinstance(settings, str) and ":" in settings:
+    elif name in NETWORKS and isinstance(settings, str) and ":" in settings:
         scheme = settings.partition(":")[0]
         if scheme == "module" or scheme not in BACKBONES:
             raise InputValueError(
@@ -221,7 +222,7 @@ def _train_one(
     )
     say(f"{recording.dataset}, {piece}: {count:,} training stimuli, {units} units; training {config.kind}")
     started = time.monotonic()
-    with _own_warnings() as notes:
+    with own_warnings() as notes:
         encoder: Encoder = config.untrained().fit(
             recording, workspace=workspace, device=config.device, batch_size=config.batch_size, progress=progress
         )
@@ -235,7 +236,7 @@ def _train_one(
 
 
 @contextlib.contextmanager
-def _own_warnings() -> Iterator[list[str]]:
+def own_warnings() -> Iterator[list[str]]:
     """Collect what this package warns about: it belongs to the result; other warnings pass."""
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -268,14 +269,15 @@ def _finished(folder: ResultFolder, piece: Piece) -> TrainedModel | None:
 
 
 def _draw_curve(path: Path, encoder: Encoder) -> None:
-    """The learning curve, where the model has one, in the form of the figure, and matplotlib is there."""
-    curve = encoder.description.training.get("curve")
-    if not curve:
-        return
-    from braincodec.viz import plot_learning_curve, save_figure
+    """How the model's networks were trained, where any were, in a form that figures take, and matplotlib is there."""
+    from braincodec.viz import plot_learning_curve, plot_training_curves, save_figure
 
     with contextlib.suppress(MissingExtraError, InputValueError):
-        save_figure(path, plot_learning_curve(curve))
+        try:
+            figure = plot_learning_curve(encoder.description.training.get("curve") or [])
+        except InputValueError:
+            figure = plot_training_curves(encoder)
+        save_figure(path, figure)
 
 
 def _write_summary(path: Path, config: TrainConfig, models: list[TrainedModel]) -> None:
