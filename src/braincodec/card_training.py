@@ -189,8 +189,23 @@ def _shown(value: Any) -> str:
         plain = len(value) <= EPOCHS_SHOWN and all(isinstance(one, str | int | float) for one in value)
         return ", ".join(map(str, value)) if plain else f"{len(value):,} entries"
     if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(_abridged(value), ensure_ascii=False, default=str)
     return str(value)
+
+
+def _abridged(value: Any) -> Any:
+    """The same with the number of entries in place of long lists.
+
+    Examples
+    --------
+    >>> _abridged({"curve": list(range(50)), "best": {"epoch": 3}})
+    {'curve': '50 entries', 'best': {'epoch': 3}}
+    """
+    if isinstance(value, Mapping):
+        return {name: _abridged(one) for name, one in value.items()}
+    if isinstance(value, list | tuple) and len(value) > EPOCHS_SHOWN:
+        return f"{len(value):,} entries"
+    return value
 
 
 def _warnings(words: Any) -> list[str]:
