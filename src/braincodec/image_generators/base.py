@@ -32,6 +32,7 @@ IMAGE_GENERATORS = Registry(
         "latent_autoencoder": "braincodec.image_generators.latent_autoencoder:LatentAutoencoder",
         "maskgit": "braincodec.image_generators.maskgit:MaskGIT",
         "diffusion": "braincodec.image_generators.diffusion:Diffusion",
+        "ip_adapter": "braincodec.image_generators.ip_adapter:IPAdapter",
     },
 )
 
