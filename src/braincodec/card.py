@@ -25,7 +25,9 @@ def model_card(encoder: Encoder) -> str:
     """Markdown card of `encoder`: what it is, how it was made, what it scores."""
     about = encoder.description
     title = f"{about.model}, subject {about.subject}" + (f", {about.roi}" if about.roi else "")
-    tags = ["brain-encoding", about.modality, encoder.kind, *(["simulated"] if about.simulated else [])]
+    decodes = hasattr(type(encoder), "decode")
+    directions = ["brain-encoding", *(["brain-decoding"] if decodes else [])]
+    tags = [*directions, about.modality, encoder.kind, *(["simulated"] if about.simulated else [])]
     known_licence = about.licence.lower() in HUB_LICENCES
     shape = " x ".join(
         f"{size} {name}" for name, size in zip(encoder.response_dims, encoder.response_shape, strict=True)
@@ -46,6 +48,7 @@ def model_card(encoder: Encoder) -> str:
         "| --- | --- |",
         f"| kind | {encoder.kind} |",
         *_network(encoder),
+        *_image_generator(encoder),
         f"| response | {shape} |",
         f"| response units | {about.response_units.replace('_', ' ')} |",
         *(f"| images | {_images(one)} |" for one in encoder.preprocessings),
@@ -64,6 +67,7 @@ def model_card(encoder: Encoder) -> str:
         "",
         'encoder = bc.Encoder.load("path/to/this/folder")',
         "responses = encoder.encode(images)",
+        *(["images = encoder.decode(responses)"] if decodes else []),
         "```",
     ]
     return "\n".join(lines) + "\n"
@@ -94,6 +98,11 @@ def _network(encoder: Encoder) -> list[str]:
         layers = ", ".join(one.layers)
         rows += [f"| network | {cell(one.backbone)} |", f"| layers | {cell(layers)} ({one.pooling}) |"]
     return rows
+
+
+def _image_generator(encoder: Encoder) -> list[str]:
+    generator = getattr(encoder.config, "generator", None)
+    return [] if generator is None else [f"| decoded images | by {cell(generator.kind)} |"]
 
 
 def _images(preprocessing: Preprocessing) -> str:

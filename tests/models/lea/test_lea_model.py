@@ -100,7 +100,10 @@ def test_a_stored_model_gives_the_same_numbers(data, generator, tmp_path):
     np.testing.assert_array_equal(again.encode(seen).values, lea.encode(seen).values)
     np.testing.assert_array_equal(pixels(again.decode(fmri)), pixels(lea.decode(fmri)))
     assert again.description.training["settings"]["fmri_latent"] == "components"
-    assert "gabor:bank" in (tmp_path / "lea" / "README.md").read_text()
+    card = (tmp_path / "lea" / "README.md").read_text()
+    assert all(
+        words in card for words in ("gabor:bank", "brain-decoding", "encoder.decode(responses)", "decoded images")
+    )
 
 
 def test_responses_are_streamed_to_a_file(lea, data, tmp_path):
