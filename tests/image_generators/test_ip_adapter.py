@@ -114,6 +114,13 @@ def test_a_sample_does_not_depend_on_what_else_is_asked_for(generator):
     np.testing.assert_array_equal(part[0], whole[2, :1])
 
 
+def test_half_precision_and_one_network_at_a_time_make_much_the_same_images(generator):
+    whole = generator.generate(NEW[:1], device="cpu").astype(int)
+    np.testing.assert_array_equal(generator.generate(NEW[:1], device="cpu", one_network_at_a_time=True), whole)
+    rough = generator.generate(NEW[:1], device="cpu", dtype="bfloat16")
+    assert np.abs(rough - whole).mean() < 6
+
+
 def test_the_embedding_tells_the_image_and_the_scale_how_much(diffusers, generator):
     same_noise = generator.generate(NEW[:2], stimuli=[0, 0], device="cpu")
     assert (same_noise[0] != same_noise[1]).any()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from braincodec.stimuli import StimulusSet
 
 VAE = "vae"
+TEXT_PARTS = ("tokenizer", "text_encoder")
 ADAPTER, PROMPT = "adapter.", "prompt"  # names of stored tensors
 PROJECTION = "image_proj.proj.weight"
 TOKENS = 4  # that an image embedding becomes
@@ -90,7 +91,8 @@ class IPAdapter(LatentDiffusion):
             missing = "pipeline" if config.pipeline is None else "adapter"
             raise InputValueError(f"ip_adapter: {missing} is missing; both pipeline and adapter are needed")
         adapter = read_adapter(config.adapter)
-        folder = hub_folder(config.pipeline, (*self.classes, SCHEDULER, "tokenizer", "text_encoder"))
+        text = () if config.empty_prompt else TEXT_PARTS
+        folder = hub_folder(config.pipeline, (*self.classes, SCHEDULER, *text))
         networks = self._opened(folder, HINT)
         prompt = _read_prompt(config.empty_prompt) if config.empty_prompt else _encoded_prompt(folder)
         self._put_in(networks, adapter, prompt)
