@@ -28,6 +28,7 @@ IMAGE_GENERATORS = Registry(
     entry_point_group="braincodec.image_generators",
     built_in={
         "retrieval": "braincodec.image_generators.retrieval:Retrieval",
+        "deformed_images": "braincodec.image_generators.deformed_images:DeformedImages",
         "pixel_components": "braincodec.image_generators.pixel_components:PixelComponents",
         "latent_autoencoder": "braincodec.image_generators.latent_autoencoder:LatentAutoencoder",
         "maskgit": "braincodec.image_generators.maskgit:MaskGIT",
@@ -93,6 +94,8 @@ class ImageGenerator(ABC):
 
     kind: ClassVar[str]
     config_class: ClassVar[type[GeneratorConfig]] = GeneratorConfig
+    # whether it searches for images that explain patterns by the encoding direction; see `DeformedImages`
+    inverts_encoding: ClassVar[bool] = False
 
     config: Any
     _dimension: int | None = None

@@ -13,9 +13,10 @@ from braincodec.image_generators.base import IMAGE_GENERATORS, ImageGenerator
 from braincodec.models.backboned import BACKBONE, BackboneEncoder
 from braincodec.models.lea.alignment import LatentMap, RetrievalHead
 from braincodec.models.lea.alignment.scaling import check_rule
-from braincodec.models.lea.config import DECODING, ENCODING, GENERATOR, HEAD, ORDER, SELECTED, LEAConfig
+from braincodec.models.lea.config import DECODING, ENCODING, GENERATOR, HEAD, INVERSION, ORDER, SELECTED, LEAConfig
 from braincodec.models.lea.fmri_latent import as_latent, stored_latent
 from braincodec.models.lea.image_embedding import joined_layers, scaled_to_unit_length
+from braincodec.models.lea.inversion import DifferentiableEmbedding, Inversion
 from braincodec.models.lea.standardisation import Standardisation
 from braincodec.models.tensors import add_tensor, check_tensor_shapes
 
@@ -81,6 +82,8 @@ class AlignedEncoder(BackboneEncoder):
             raise InputValueError("the maps from and to the fMRI latent are of different sizes")
         head = self._own(HEAD)
         self.retrieval_head = RetrievalHead.from_tensors(head) if head else None
+        inversion = self._own(INVERSION)
+        self.inversion = Inversion.from_tensors(inversion) if inversion else None
         stored = self.config.generator
         kind: type[ImageGenerator] = IMAGE_GENERATORS.get(stored.kind)
         self._generator = kind.from_parts(stored.settings, self._own(GENERATOR))
@@ -102,6 +105,12 @@ class AlignedEncoder(BackboneEncoder):
     def generator(self) -> ImageGenerator:
         """What makes images of embeddings."""
         return self._generator
+
+    def differentiable_embedding(self, device: torch.device) -> DifferentiableEmbedding:
+        """What embeds images, on `device` in float32, with gradients."""
+        import torch
+
+        return DifferentiableEmbedding(self._extractor_on(device, torch.float32), self.config.unit_length)
 
     def standardised(self, responses: np.ndarray) -> np.ndarray:
         """Patterns (stimuli, voxels) as the latents take them, of responses (stimuli, units) as measured."""

@@ -10,9 +10,14 @@ from braincodec.models.lea.alignment import (
     LatentMap,
     RetrievalHead,
     fit_alignment,
+    fit_field_alignment,
     fit_joint_alignment,
     fit_retrieval_head,
+    out_of_fold_predictions,
 )
+from braincodec.models.lea.alignment.fields import Shapes
+from braincodec.models.lea.alignment.ridge import whole_folds
+from braincodec.models.lea.inversion import Inversion, fit_inversion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +34,8 @@ class Aligned(NamedTuple):
         From fMRI latents to image embeddings, and the other way.
     head : RetrievalHead, optional
         A space learnt for retrieval, where it was asked for.
+    inversion : Inversion or None
+        Where the generator inverts the encoding direction.
     report : dict
         How it went, for the description of the model.
     """
@@ -36,6 +43,7 @@ class Aligned(NamedTuple):
     decoding: LatentMap
     encoding: LatentMap
     head: RetrievalHead | None
+    inversion: Inversion | None
     report: dict[str, Any]
 
 
@@ -50,12 +58,15 @@ class Pairs(NamedTuple):
     embeddings : array of float32, shape (stimuli, dimension)
     groups : array of int64, shape (stimuli,)
         Stimuli of one group stay in one fold.
+    shapes : mapping of str to (int, int, int), optional
+        Channels, height and width of the maps that make up an embedding, where they are read as such.
     """
 
     latents: NDArray[np.float32]
     stimulus: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     groups: NDArray[np.int64]
+    shapes: Shapes | None = None
 
     def of_trials(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
         """Latents, embeddings and groups, a row for each trial."""
@@ -89,6 +100,7 @@ def align(recipe: LEARecipe, pairs: Pairs, progress: bool | None) -> Aligned:
     """
     report: dict[str, Any] = {}
     options: dict[str, Any] = {"alphas": recipe.alphas, "folds": recipe.folds}
+    inversion = None
     if recipe.alignment == "joint":
         latents, embeddings, groups = pairs.of_stimuli()
         joint = fit_joint_alignment(
@@ -100,7 +112,9 @@ def align(recipe: LEARecipe, pairs: Pairs, progress: bool | None) -> Aligned:
         latents, embeddings, groups = pairs.of_trials()
         options |= {"groups": groups, "seed": recipe.seed}
         decoding = fit_alignment(latents, embeddings, intercept=recipe.decoding_intercept, **options)
-        encoding = fit_alignment(embeddings, latents, **options)
+        encoding, residuals = _encoding(recipe, pairs, options, progress)
+        if recipe.inverts_encoding:
+            inversion = fit_inversion(encoding, residuals, pairs.embeddings, recipe.inversion)
     report |= {"decoding": decoding.summary(), "encoding": encoding.summary()}
     head = None
     if recipe.retrieval == "head":
@@ -115,4 +129,19 @@ def align(recipe: LEARecipe, pairs: Pairs, progress: bool | None) -> Aligned:
             progress=progress,
         )
         report["head"] = {"summary": head.summary(), **head.report}
-    return Aligned(decoding, encoding, head, report)
+    return Aligned(decoding, encoding, head, inversion, report)
+
+
+def _encoding(
+    recipe: LEARecipe, pairs: Pairs, options: dict[str, Any], progress: bool | None
+) -> tuple[LatentMap, NDArray[np.float32]]:
+    """The map from embeddings to latents, and residuals of its out-of-fold predictions."""
+    latents, embeddings, groups = pairs.of_trials()
+    if recipe.encoding_readout == "fields":
+        assert pairs.shapes is not None
+        settings: dict[str, Any] = {**dict(recipe.fields), "folds": recipe.folds, "groups": groups, "seed": recipe.seed}
+        return fit_field_alignment(embeddings, latents, pairs.shapes, progress=progress, **settings)
+    encoding = fit_alignment(embeddings, latents, **options)
+    folds = whole_folds(len(latents), recipe.folds, groups=groups, seed=recipe.seed)
+    predicted = out_of_fold_predictions(embeddings, latents, encoding.alpha, folds)
+    return encoding, (latents - predicted).astype(np.float32)

@@ -14,6 +14,7 @@ from braincodec.models.lea.fmri_autoencoder import FMRIAutoencoderConfig
 ORDER = "units.order"
 SELECTED = "units.selected"
 DECODING, ENCODING, HEAD, GENERATOR = "decoding.", "encoding.", "head.", "generator."
+INVERSION = "inversion."
 
 
 class StoredGenerator(Config):

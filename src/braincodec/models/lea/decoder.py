@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ class AlignedDecoder(AlignedEncoder):
         n_samples: int = 1,
         seed: int = 0,
         rescale: Rescale | None = None,
+        stimuli: Sequence[int] | None = None,
         device: Device = "auto",
         dtype: Dtype = "float32",
         batch_size: int | str = "auto",
@@ -45,10 +47,12 @@ class AlignedDecoder(AlignedEncoder):
         rescale : {"training", "none", "transductive"}, optional
             How predicted embeddings are scaled; default: the setting `rescale`. ``"transductive"`` takes mean and
             deviation over the patterns given here, as published: each image then depends on what else is decoded.
+        stimuli : sequence of int, optional
+            Number of each pattern's stimulus, where these are a part of more. Default: from 0.
         device : str
         dtype : {"float32", "bfloat16", "float16"}
-            Of networks. In float32, on one machine, an image depends on its pattern, the seed, its place among the
-            patterns and its sample number alone.
+            Of networks. In float32, on one machine, an image depends on its pattern, the seed, the number of its
+            stimulus and its sample number alone.
         batch_size : int or "auto"
             Patterns that the generator is given at a time; default: all.
         progress : bool, optional
@@ -72,7 +76,16 @@ class AlignedDecoder(AlignedEncoder):
 
         self.check_whole("decode")
         running = Running(device, dtype, progress, one_network_at_a_time)
-        return decode(self, responses, running, n_samples=n_samples, seed=seed, rescale=rescale, batch_size=batch_size)
+        return decode(
+            self,
+            responses,
+            running,
+            n_samples=n_samples,
+            seed=seed,
+            rescale=rescale,
+            stimuli=stimuli,
+            batch_size=batch_size,
+        )
 
     def retrieve(
         self,

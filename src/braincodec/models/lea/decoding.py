@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from braincodec.device import resolve_device, resolve_dtype
+from braincodec.errors import InputValueError
 from braincodec.models.lea.alignment.scaling import check_rule
 from braincodec.models.lea.encoding import embed
 from braincodec.models.lea.fmri_latent import encode_patterns
 from braincodec.models.lea.gallery import Gallery, given_embeddings, nearest
 from braincodec.models.lea.given_patterns import given_patterns
 from braincodec.models.lea.image_embedding import scaled_to_unit_length
+from braincodec.models.lea.inversion import explain
 from braincodec.responses.checks import refuse_duplicates
 from braincodec.stimuli import StimulusSet
 from braincodec.stimuli.selection import check_whole_number
@@ -117,6 +121,7 @@ def decode(
     n_samples: int,
     seed: int,
     rescale: str | None,
+    stimuli: Sequence[int] | None,
     batch_size: int | str,
 ) -> StimulusSet:
     """Images of what was seen; see `LEA.decode`."""
@@ -124,24 +129,39 @@ def decode(
     check_whole_number("seed", seed, 0)
     if batch_size != "auto":
         check_whole_number("batch_size", batch_size, 1)
-    embeddings, ids = predict_embeddings(model, responses, rescale, running)
+    (embeddings, ids), generate = _conditions(model, responses, rescale, running)
+    numbers = range(len(embeddings)) if stimuli is None else stimuli
+    if len(numbers) != len(embeddings):
+        raise InputValueError(f"stimuli must be one number for each of {len(embeddings)} patterns, got {len(numbers)}")
     step = len(embeddings) if batch_size == "auto" else int(batch_size)
+    if running.one_network_at_a_time:
+        model.release()
     blocks = []
     for begin in range(0, len(embeddings), step):
         part = embeddings[begin : begin + step]
         blocks.append(
-            model.generator.generate(
+            generate(
                 part,
                 n_samples=n_samples,
                 seed=seed,
-                stimuli=range(begin, begin + len(part)),
+                stimuli=numbers[begin : begin + len(part)],
                 device=running.device,
                 dtype=running.dtype,
+                one_network_at_a_time=running.one_network_at_a_time,
                 progress=running.progress,
             )
         )
     images = np.concatenate(blocks)  # (stimuli, samples, height, width, 3)
     return StimulusSet.from_array(images.reshape(-1, *images.shape[2:]), ids=sample_ids(ids, n_samples))
+
+
+def _conditions(
+    model: AlignedEncoder, responses: Any, rescale: str | None, running: Running
+) -> tuple[Predicted, Callable[..., NDArray[np.uint8]]]:
+    """What images are made of, a row for each stimulus, and what makes them: of embeddings, or of latents."""
+    if model.inversion is None:
+        return predict_embeddings(model, responses, rescale, running), model.generator.generate
+    return fmri_latents(model, responses, running), partial(explain, model)
 
 
 def labelled(predicted: Predicted) -> xr.DataArray:

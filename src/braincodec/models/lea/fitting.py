@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,17 @@ from braincodec.features import Backbone, FeatureExtractor, extract, get_backbon
 from braincodec.image_generators.base import IMAGE_GENERATORS, ImageGenerator
 from braincodec.models.description import ModelDescription
 from braincodec.models.lea.aligning import Aligned, Pairs, align
-from braincodec.models.lea.config import DECODING, ENCODING, GENERATOR, HEAD, ORDER, LEAConfig, StoredGenerator
+from braincodec.models.lea.config import (
+    DECODING,
+    ENCODING,
+    GENERATOR,
+    HEAD,
+    INVERSION,
+    ORDER,
+    LEAConfig,
+    StoredGenerator,
+)
+from braincodec.models.lea.embedding_maps import map_shapes
 from braincodec.models.lea.fmri_latent import encode_patterns, latent_tensors
 from braincodec.models.lea.given_patterns import given_patterns
 from braincodec.models.lea.image_embedding import scaled_to_unit_length
@@ -93,8 +104,10 @@ def fit_lea(
     examples = _only_one(data)
     backbone = backbone or get_backbone(recipe.image_embedding)
     extractor = FeatureExtractor(recipe.embedding.for_backbone(backbone), backbone)
-    generator = generator or new_generator(recipe)
+    ready = generator is not None and generator.trained
+    generator = new_generator(recipe) if generator is None else copy.copy(generator)  # that of the caller stays
     _check_width(generator, extractor)
+    shapes = map_shapes(extractor) if recipe.encoding_readout == "fields" else None
     regions = disjoint_regions(examples.units, recipe.regions)
     subject = f"{examples.recording.dataset}/{examples.subject}"
     start = starting_point(recipe, examples.recording, regions.voxels, subject)
@@ -110,8 +123,8 @@ def fit_lea(
     given = LatentPatterns(patterns, validation, groups[trials.stimulus], regions.voxels)
     latent = fit_latent(recipe, given, start, subject=subject, **how)
     latents = encode_patterns(latent.network, patterns, resolve_device(means.device), progress=means.progress)
-    aligned = align(recipe, Pairs(latents, trials.stimulus, embeddings, groups), means.progress)
-    if not generator.trained:
+    aligned = align(recipe, Pairs(latents, trials.stimulus, embeddings, groups, shapes), means.progress)
+    if not ready:
         generator.fit(examples.stimuli, embeddings, **how)
 
     kept = np.sort(regions.columns)
@@ -128,7 +141,8 @@ def fit_lea(
     )
     order = torch.from_numpy(np.searchsorted(kept, regions.columns))
     tensors = {ORDER: order, **standardisation.tensors(), **all_tensors(latent, aligned, generator)}
-    more = {**latent.report, "alignment": aligned.report, **_published(recipe, examples)}
+    history = getattr(generator, "history", {})  # of networks that it has trained
+    more = {**latent.report, "alignment": aligned.report, **history, **_published(recipe, examples)}
     description = describe_training("lea", recipe, data, seed=recipe.seed, **more)
     return Parts(config, tensors, examples.units.isel(unit=kept), description, backbone)
 
@@ -139,6 +153,7 @@ def all_tensors(latent: FittedLatent, aligned: Aligned, generator: ImageGenerato
         DECODING: aligned.decoding.tensors(),
         ENCODING: aligned.encoding.tensors(),
         HEAD: aligned.head.tensors() if aligned.head is not None else {},
+        INVERSION: aligned.inversion.tensors() if aligned.inversion is not None else {},
         GENERATOR: generator.tensors(),
     }
     named = {f"{prefix}{name}": tensor for prefix, own in parts.items() for name, tensor in own.items()}

@@ -36,7 +36,8 @@ class LEA(AlignedDecoder):
     generator : str, dict or ImageGenerator
         What makes images of embeddings: ``"retrieval"``, ``"pixel_components"``, ``"latent_autoencoder"``,
         ``"maskgit"``, ``"diffusion"``, or settings with such a ``kind``, or one at hand. It is fitted to the training
-        images where it is not trained.
+        images where it is not trained. ``"deformed_images"`` inverts the encoding direction: it deforms training images
+        until the patterns predicted of them are those measured.
     embedding_layer : str or sequence of str, optional
         Default: what the visual tower of a CLIP model returns (``"output"``); of other networks the pooled final
         features.
@@ -63,6 +64,14 @@ class LEA(AlignedDecoder):
         contrastive and cycle terms; ridge remains where validation finds nothing better.
     joint : dict or JointSettings, optional
         Settings of joint alignment.
+    encoding_readout : {"ridge", "fields"}
+        How fMRI latents are read from embeddings. ``fields``: each through its own window over the image, with weights
+        that are smooth over space; for voxels of early visual cortex and embeddings that are maps
+        (``embedding_pooling="flatten"``).
+    fields : dict or FieldSettings, optional
+        Settings of that.
+    inversion : dict or InversionSettings, optional
+        Of the noise, where the generator inverts the encoding direction.
     retrieval : {"alignment", "head"}
         What `retrieve` compares: predicted and true embeddings, or both latents in a space learnt for it.
     head : dict or RetrievalSettings, optional
@@ -135,6 +144,9 @@ class LEA(AlignedDecoder):
         finetune: bool = True,
         alignment: str = "ridge",
         joint: Any = None,
+        encoding_readout: str = "ridge",
+        fields: Any = None,
+        inversion: Any = None,
         retrieval: str = "alignment",
         head: Any = None,
         alphas: Any = None,

@@ -9,10 +9,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from braincodec.config import Config
 from braincodec.features.pooling import Pooling
 from braincodec.image_generators.base import IMAGE_GENERATORS
-from braincodec.models.lea.alignment import JointSettings, RetrievalSettings
+from braincodec.models.lea.alignment import FieldSettings, JointSettings, RetrievalSettings
 from braincodec.models.lea.fmri_autoencoder.settings import FMRIAutoencoderSettings
 from braincodec.models.lea.fmri_latent import LatentKind
 from braincodec.models.lea.image_embedding import PUBLISHED_EMBEDDING, EmbeddingChoice, UnitLength
+from braincodec.models.lea.inversion import InversionSettings
 from braincodec.models.lea.standardisation import Rule
 from braincodec.models.lea.trials import Repetitions
 
@@ -45,6 +46,9 @@ class LEARecipe(Config):
     finetune: bool = True
     alignment: Literal["ridge", "joint"] = "ridge"
     joint: JointSettings = JointSettings.parse({})
+    encoding_readout: Literal["ridge", "fields"] = "ridge"
+    fields: FieldSettings = FieldSettings.parse({})
+    inversion: InversionSettings = InversionSettings.parse({})
     retrieval: Literal["alignment", "head"] = "alignment"
     head: RetrievalSettings = RetrievalSettings.parse({})
     alphas: float | tuple[float, ...] | None = None
@@ -71,9 +75,11 @@ class LEARecipe(Config):
     @model_validator(mode="before")
     @classmethod
     def _one_seed(cls, values: Any) -> Any:
-        """What is trained by gradients has the model's seed, unless it has its own."""
+        """What is trained by gradients has the model's seed, unless it has its own; what was left out has defaults."""
         if not isinstance(values, dict):
             return values
+        nested = {name for name, field in cls.model_fields.items() if isinstance(field.default, Config)}
+        values = {name: value for name, value in values.items() if value is not None or name not in nested}
         seed = values.get("seed", 0)
         parts = {name: values.get(name) or {} for name in TRAINED}
         return values | {
@@ -88,6 +94,8 @@ class LEARecipe(Config):
             raise ValueError("finetune=False uses the autoencoder of pretrained as it is; give pretrained")
         if self.alignment == "joint" and not self.decoding_intercept:
             raise ValueError("joint alignment has an intercept both ways; decoding_intercept=False belongs to ridge")
+        if self.alignment == "joint" and (self.encoding_readout == "fields" or self.inverts_encoding):
+            raise ValueError("fields, and generators that invert the encoding direction, take alignment 'ridge'")
         if self.components is not None and self.fmri_latent != "components":
             raise ValueError(f"components belong to fmri_latent 'components', not {self.fmri_latent!r}")
         _ = self.embedding
@@ -107,6 +115,11 @@ class LEARecipe(Config):
     def choices(self) -> tuple[EmbeddingChoice, ...]:
         """The features that training reads."""
         return (self.embedding,)
+
+    @property
+    def inverts_encoding(self) -> bool:
+        """Whether the generator searches for images that explain patterns by the encoding direction."""
+        return bool(IMAGE_GENERATORS.get(self.generator["kind"]).inverts_encoding)
 
     @property
     def generator_settings(self) -> dict[str, Any]:

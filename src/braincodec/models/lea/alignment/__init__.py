@@ -1,5 +1,6 @@
 """Alignment of two latent spaces, such as those of fMRI and of image embeddings: from each to the other."""
 
+from braincodec.models.lea.alignment.fields import FieldSettings, fit_field_alignment
 from braincodec.models.lea.alignment.joint import JointAlignment, JointSettings, fit_joint_alignment
 from braincodec.models.lea.alignment.latent_map import LatentMap
 from braincodec.models.lea.alignment.retrieval import RetrievalHead, Retrieved, retrieve
@@ -9,6 +10,7 @@ from braincodec.models.lea.alignment.scaling import RESCALE_RULES, LatentScaling
 
 __all__ = [
     "RESCALE_RULES",
+    "FieldSettings",
     "JointAlignment",
     "JointSettings",
     "LatentMap",
@@ -19,6 +21,7 @@ __all__ = [
     "RetrievalSettings",
     "Retrieved",
     "fit_alignment",
+    "fit_field_alignment",
     "fit_joint_alignment",
     "fit_retrieval_head",
     "out_of_fold_predictions",
