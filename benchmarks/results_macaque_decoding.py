@@ -10,48 +10,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata
 
 import braincodec as bc
+import results_macaque_decoders as decoders
 from braincodec.atomic import atomic_path
-from braincodec.evaluation.decoding import correlation_matrix, cosine_similarity, pixel_correlation, ssim
-from braincodec.evaluation.splits import image_features
+from braincodec.evaluation.decoding import correlation_matrix, pixel_correlation, ssim
 from braincodec.evaluation.statistics import permutation_p_value
-from braincodec.image_generators.images import read_images
-from braincodec.image_generators.pixel_components import PixelComponents
-from braincodec.models.lea.alignment import LatentMap, fit_alignment, fit_retrieval_head, retrieve
-from braincodec.models.lea.image_embedding import EmbeddingChoice
-from braincodec.stimuli import StimulusSet
-from braincodec.stimuli.copies import near_copy_groups
 from results_digits import interval
-from results_macaque import mean_responses
 from results_page import table
 
-BACKBONE, IMAGE_SIZE = "efficientnet_lite:0", 112
-SIDE = 56  # of decoded images, in pixels
 TOP = (1, 5, 10)
-FOLDS = 5
-HEAD = {"dimension": 64, "epochs": 15, "weight_decays": (0.0,)}
-HEAD_FOLDS = 3
 SHEET = Path(__file__).parents[1] / "docs" / "images" / "macaque_decoding.jpg"
 SHEET_SESSION, SHEET_COLUMNS, THUMBNAIL = "210224", 10, 72
-PLAIN = "ridge to the embedding"
-METHODS = (
-    PLAIN,
-    "the same, rescaled by out-of-fold training predictions",
-    "retrieval head: both projected into one learnt space",
-    "the other direction: predicted responses of the gallery",
-)
-FLOOR, NEAREST, GENERATED, DIRECT = IMAGES = (
-    "mean training image (floor)",
-    "nearest training photograph",
-    "pixel components of the decoded embedding",
-    "pixel components straight from the neurons",
-)
 
 SECTION = """\
 ## Macaque V4: photographs from responses
@@ -96,181 +69,9 @@ one; the training photograph nearest to the decoded embedding; the image generat
 """
 
 
-@dataclass(frozen=True)
-class Session:
-    """One recording in memory.
-
-    Attributes
-    ----------
-    name : str
-    responses : array, shape (images, neurons)
-    embeddings : array, shape (images, dimension)
-    pixels : array of uint8, shape (images, SIDE, SIDE, 3)
-    photographs : StimulusSet
-    groups : array, shape (images,)
-        Equal for near copies.
-    folds : list of (training rows, test rows)
-    """
-
-    name: str
-    responses: np.ndarray
-    embeddings: np.ndarray
-    pixels: np.ndarray
-    photographs: StimulusSet
-    groups: np.ndarray
-    folds: list[tuple[np.ndarray, np.ndarray]]
-
-
-def open_session(data: bc.Dataset, name: str, workspace: Path | None) -> Session:
-    """Responses, embeddings and images of one session."""
-    recording = data.subject(name)
-    ids = recording.responses["stimulus"].values.tolist()
-    row = {identity: number for number, identity in enumerate(ids)}
-    folds = [
-        tuple(np.array([row[identity] for identity in part]) for part in (split.train, split.test))
-        for split in data.cross_validation(name, FOLDS)
-    ]
-    stored = None if workspace is None else workspace / f"embedding-{name}-{IMAGE_SIZE}.npy"
-    if stored is not None and stored.is_file():
-        embeddings = np.load(stored)
-    else:
-        choice = EmbeddingChoice(backbone=BACKBONE, image_size=IMAGE_SIZE)  # as bc.LEA embeds images
-        features = choice.for_backbone(bc.get_backbone(BACKBONE))
-        embeddings = image_features(recording.stimuli, features, progress=False)
-        if stored is not None:
-            np.save(stored, embeddings)
-    return Session(
-        name,
-        mean_responses(recording.responses).values,
-        embeddings,
-        read_images(recording.stimuli, SIDE, progress=False),
-        recording.stimuli,
-        recording.responses["group"].values,
-        folds,
-    )
-
-
-def count_shared(sessions: Sequence[Session]) -> int:
-    """Photographs, near copies included, that are in more than one session."""
-    everything = StimulusSet.open(np.concatenate([read_images(one.photographs, progress=False) for one in sessions]))
-    groups = near_copy_groups(everything, progress=False)
-    of_session = np.repeat(np.arange(len(sessions)), [len(one.embeddings) for one in sessions])
-    return sum(len(set(of_session[groups == group])) > 1 for group in np.unique(groups))
-
-
-@dataclass(frozen=True)
-class Decoder:
-    """All that is fitted to the training part of one fold.
-
-    Attributes
-    ----------
-    forward, backward : LatentMap
-        From standardised responses to the embedding, and back.
-    pairs : list of (queries, members)
-        For each of `METHODS`: functions of standardised responses, and of embeddings.
-    """
-
-    forward: LatentMap
-    backward: LatentMap
-    pairs: list
-
-    @classmethod
-    def fit(cls, responses: np.ndarray, embeddings: np.ndarray, groups: np.ndarray) -> Decoder:
-        """Fit to standardised responses (images, neurons) and embeddings (images, dimension) of groups (images,)."""
-        forward = fit_alignment(responses, embeddings, groups=groups)
-        backward = fit_alignment(embeddings, responses, groups=groups)
-        options = {"folds": HEAD_FOLDS, "groups": groups, "settings": HEAD, "progress": False}
-        head = fit_retrieval_head(responses, embeddings, **options)
-        mean = forward.target.mean
-        rescaled = forward.scaling.apply
-
-        def centred(latents: np.ndarray) -> np.ndarray:
-            return latents - mean
-
-        pairs = [
-            (lambda rows: forward.predict(rows) - mean, centred),
-            (lambda rows: rescaled(forward.predict(rows)) - mean, centred),
-            (head.queries, head.members),
-            (lambda rows: rows, backward.predict),
-        ]
-        return cls(forward, backward, pairs)
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """How many members of a gallery are at least as near to each query as each member: own ones on the diagonal.
-
-    Attributes
-    ----------
-    nearness, correlation : array of int, shape (queries, members)
-        By cosine, and by correlation.
-    pooled : array of int, shape (queries,)
-        Of the right one among those of all sessions.
-    """
-
-    nearness: np.ndarray
-    correlation: np.ndarray
-    pooled: np.ndarray
-
-
-def ranks_of(similarity: np.ndarray) -> np.ndarray:
-    """For every member, how many others are at least as similar to the query; ties count against it."""
-    return rankdata(-similarity, method="max", axis=1).astype(int) - 1
-
-
-def look_up(decoder: Decoder, test: np.ndarray, own: np.ndarray, others: np.ndarray) -> list[Ranks]:
-    """Ranks for each of `METHODS`; `others` are embeddings of the fold's photographs from other sessions."""
-    found = []
-    for queries, members in decoder.pairs:
-        asked, gallery = queries(test), members(np.concatenate([own, others]))
-        pooled = ranks_of(cosine_similarity(asked, gallery))[:, : len(own)]
-        gallery = gallery[: len(own)]
-        nearness = ranks_of(cosine_similarity(asked, gallery))
-        found.append(Ranks(nearness, ranks_of(correlation_matrix(asked, gallery)), np.diagonal(pooled)))
-    return found
-
-
-@dataclass(frozen=True)
-class FoldResult:
-    """What one fold of one session gave: ranks of `METHODS`, images of `IMAGES`, and what was seen."""
-
-    ranks: list[Ranks]
-    images: dict[str, np.ndarray]
-    seen: np.ndarray
-    rows: np.ndarray
-    retrieved: np.ndarray
-    nearest: np.ndarray
-
-
-def decode_fold(sessions: Sequence[Session], number: int, fold: int) -> FoldResult:
-    """Fit to the training part of a fold of session `number`, and decode its test part."""
-    session = sessions[number]
-    train, test = session.folds[fold]
-    mean, std = session.responses[train].mean(0), session.responses[train].std(0)
-    responses = (session.responses - mean) / std
-    embeddings = session.embeddings
-    decoder = Decoder.fit(responses[train], embeddings[train], session.groups[train])
-    others = np.concatenate([one.embeddings[one.folds[fold][1]] for one in sessions if one is not session])
-    decoded = decoder.forward.scaling.apply(decoder.forward.predict(responses[test]))
-    centre = decoder.forward.target.mean
-    nearest = train[retrieve(decoded - centre, embeddings[train] - centre).indices[:, 0]]
-    queries, members = decoder.pairs[-1]
-    retrieved = test[retrieve(queries(responses[test]), members(embeddings[test])).indices[:, 0]]
-    training = StimulusSet.open(session.pixels[train])
-    images = {
-        FLOOR: np.tile(np.rint(session.pixels[train].mean(0)).astype(np.uint8), (len(test), 1, 1, 1)),
-        NEAREST: session.pixels[nearest],
-        GENERATED: PixelComponents().fit(training, embeddings[train], progress=False).generate(decoded, progress=False),
-        DIRECT: PixelComponents()
-        .fit(training, responses[train], progress=False)
-        .generate(responses[test], progress=False),
-    }
-    images = {name: one[:, 0] if one.ndim > 4 else one for name, one in images.items()}
-    ranks = look_up(decoder, responses[test], embeddings[test], others)
-    return FoldResult(ranks, images, session.pixels[test], test, retrieved, nearest)
-
-
-def retrieval_row(results: Sequence[FoldResult], method: int, draws: int, permutations: int) -> dict[str, object]:
+def retrieval_row(
+    results: Sequence[decoders.FoldResult], method: int, draws: int, permutations: int
+) -> dict[str, object]:
     """Top k and two-way identification over the held-out photographs of some folds, with intervals and floors."""
     ranks = [one.ranks[method] for one in results]
     own = np.concatenate([np.diagonal(one.nearness) for one in ranks])
@@ -299,15 +100,15 @@ def _shuffled_ranks(ranks: Sequence[np.ndarray], permutations: int, seed: int = 
     )
 
 
-def image_row(results: Sequence[FoldResult], kind: str, draws: int) -> dict[str, object]:
+def image_row(results: Sequence[decoders.FoldResult], kind: str, draws: int) -> dict[str, object]:
     """Scores of decoded images over all folds and sessions."""
     correlation = [pixel_correlation(one.images[kind], one.seen) for one in results]
     structure = [ssim(one.images[kind], one.seen) for one in results]
     two_way = []
     for one in results:
-        if kind != FLOOR:  # images that are all the same tell nothing apart
+        if kind != decoders.FLOOR:  # images that are all the same tell nothing apart
             flat = (part.reshape(len(part), -1).astype(float) for part in (one.images[kind], one.seen))
-            ranks = ranks_of(correlation_matrix(*flat))
+            ranks = decoders.ranks_of(correlation_matrix(*flat))
             two_way.append(1 - np.diagonal(ranks) / (len(ranks) - 1))
     return {
         "image": kind,
@@ -318,7 +119,7 @@ def image_row(results: Sequence[FoldResult], kind: str, draws: int) -> dict[str,
     }
 
 
-def draw_sheet(session: Session, result: FoldResult, path: Path) -> None:
+def draw_sheet(session: decoders.Session, result: decoders.FoldResult, path: Path) -> None:
     """Seen, retrieved and generated images of one fold, from the best to the worst rank of the right one."""
     from matplotlib import pyplot as plt
 
@@ -329,7 +130,7 @@ def draw_sheet(session: Session, result: FoldResult, path: Path) -> None:
         "seen": session.pixels[result.rows[chosen]],
         "retrieved from\nits fold": session.pixels[result.retrieved[chosen]],
         "nearest in\ntraining": session.pixels[result.nearest[chosen]],
-        "generated": result.images[GENERATED][chosen],
+        "generated": result.images[decoders.GENERATED][chosen],
     }
     size = (SHEET_COLUMNS * 0.75 + 1.1, len(rows) * 0.75 + 0.3)
     figure, axes = plt.subplots(len(rows), SHEET_COLUMNS, figsize=size, layout="compressed")
@@ -370,32 +171,32 @@ def decoding_section(
         Sessions; default: all.
     """
     data = bc.load_dataset("macaque_v4", folder)
-    sessions = [open_session(data, name, workspace) for name in names or data.subjects()]
+    sessions = [decoders.open_session(data, name, workspace) for name in names or data.subjects()]
     results = {
-        session.name: [decode_fold(sessions, number, fold) for fold in range(FOLDS)]
+        session.name: [decoders.decode_fold(sessions, number, fold) for fold in range(decoders.FOLDS)]
         for number, session in enumerate(sessions)
     }
     pooled = [one for results_of in results.values() for one in results_of]
-    rows = [_row("all", pooled, method, draws, permutations) for method in range(len(METHODS))]
+    rows = [_row("all", pooled, method, draws, permutations) for method in range(len(decoders.METHODS))]
     rows += [
         _row(name, found, method, draws, permutations)
         for name, found in results.items()
-        for method in range(len(METHODS))
+        for method in range(len(decoders.METHODS))
     ]
     lines = [
         SECTION.format(
-            backbone=BACKBONE,
-            size=IMAGE_SIZE,
+            backbone=decoders.BACKBONE,
+            size=decoders.IMAGE_SIZE,
             dimension=sessions[0].embeddings.shape[1],
-            shared=count_shared(sessions) or "none",
+            shared=decoders.count_shared(sessions) or "none",
             images=sum(len(one.embeddings) for one in sessions),
             permutations=permutations,
         ),
         *table(rows),
         "",
-        HEAD_NOTE.format(dimension=HEAD["dimension"]),
-        PICTURES.format(side=SIDE),
-        *table([image_row(pooled, kind, draws) for kind in IMAGES]),
+        HEAD_NOTE.format(dimension=decoders.HEAD["dimension"]),
+        PICTURES.format(side=decoders.SIDE),
+        *table([image_row(pooled, kind, draws) for kind in decoders.IMAGES]),
         "",
     ]
     shown = next((one for one in sessions if one.name == SHEET_SESSION), sessions[0])
@@ -407,11 +208,11 @@ def decoding_section(
 
 
 def _row(
-    session: str, results: Sequence[FoldResult], method: int, draws: int, permutations: int
+    session: str, results: Sequence[decoders.FoldResult], method: int, draws: int, permutations: int
 ) -> Mapping[str, object]:
     return {
         "session": session,
-        "method": METHODS[method],
+        "method": decoders.METHODS[method],
         **retrieval_row(results, method, draws, permutations),
     }
 
