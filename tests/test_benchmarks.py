@@ -6,9 +6,11 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from braincodec.evaluation.decoding import n_way_top_k, two_way_identification
 from braincodec.evaluation.encoding import correlation, weighted_correlation
@@ -35,6 +37,18 @@ def load(name: str) -> ModuleType:
 @pytest.fixture(scope="module")
 def reference() -> ModuleType:
     return load("reference")
+
+
+@pytest.fixture(scope="module")
+def plain_lea() -> ModuleType:
+    return load("reference_lea")
+
+
+@pytest.fixture(scope="module")
+def lea(plain_lea: ModuleType) -> ModuleType:
+    for name in ("lea_memory", "lea_training"):
+        load(name)  # which it imports by name
+    return load("lea")
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +81,61 @@ def test_plain_eeg_gives_the_published_answers(reference: ModuleType, golden: Pa
     found = reference.eeg(network, scaler, pca, readouts, TORCHVISION_IMAGENET(images).numpy())
     expected = np.load(golden / "expected_eeg.npz")["eeg_227"]
     assert np.abs(found.reshape(expected.shape) - expected).max() <= 1e-4 * expected.std()
+
+
+def test_plain_lea_gives_the_published_answers(plain_lea: ModuleType, golden: Path) -> None:
+    def published(name: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]:
+        content = read_legacy(golden / "lea" / f"{name}.pt")
+        weights = {key.removeprefix("module.transformer."): tensor(value) for key, value in content["model"].items()}
+        arrays = {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
+        answers = {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
+        return weights, answers, content["config"]
+
+    def assert_agrees(found: torch.Tensor, expected: torch.Tensor) -> None:
+        assert found.shape == expected.shape
+        assert (found - expected).abs().max() <= 1e-4 * expected.std()
+
+    weights, answers, config = published("fmri_autoencoder")
+    found = plain_lea.fmri_latents(weights, answers["fmri"][:, 0], config["roi_patch"], config["num_heads"])
+    assert_agrees(found, answers["latent"][:, 0])
+    weights, answers, config = published("maskgit_transformer")
+    heads = config["num_heads"]
+    assert_agrees(plain_lea.token_logits(weights, answers["tokens"], answers["embedding"], heads), answers["logits"])
+    weights, answers, _ = published("maskgit_vq")
+    assert_agrees(plain_lea.images_of_tokens(weights, answers["token_ids"]), answers["decoded"])
+
+
+def test_lea_benchmark_compares_equal_answers(lea: ModuleType) -> None:
+    rows = lea.speed(lea.QUICK)
+    assert [row["case"] for row in rows] == list(lea.TARGETS)
+    for row in rows:
+        assert row["ours s"] > 0
+        assert row["GFLOP"] > 0
+    assert all(row["largest difference / std"] <= 1e-4 for row in rows if "fp32" in row["case"])
+    assert rows[0]["same images"] == "100%"
+
+
+def test_lea_benchmark_counts_the_published_arithmetic(lea: ModuleType, plain_lea: ModuleType) -> None:
+    with torch.device("meta"):
+        network = lea.FMRIAutoencoder(lea.FMRIAutoencoderConfig.parse(lea.Sizes().autoencoder))
+        patterns = torch.zeros(1, 4466)
+    with lea.FlopCounterMode(display=False) as counter:
+        plain_lea.fmri_latents(network.state_dict(), patterns, network.config.voxels, 16)
+    # 24 layers of 257 tokens: six matrices of 1024 x 1024, and products of all tokens with all
+    expected = 24 * (2 * 6 * 1024**2 * 257 + 4 * 257**2 * 1024)
+    assert counter.get_total_flops() == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("table", ["training", pytest.param("memory", marks=pytest.mark.slow)])
+def test_lea_benchmark_prints_its_tables(lea: ModuleType, table: str, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setattr(sys, "argv", ["lea.py", "--quick", "--only", table])
+    threads = torch.get_num_threads()
+    try:
+        lea.main()
+    finally:
+        torch.set_num_threads(threads)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + {"training": 3, "memory": 4}[table]
 
 
 def test_usual_ways_of_scoring_give_our_answers(usual: ModuleType) -> None:

@@ -15,7 +15,7 @@ from braincodec.image_generators import maskgit_training, sampling
 from braincodec.image_generators.maskgit import MaskGIT
 from braincodec.models.gradient_training import loop
 from braincodec.models.lea.token_generator import TokenGeneratorSettings
-from braincodec.models.lea.token_generator.training import _Task
+from braincodec.models.lea.token_generator.training import TokenGeneratorTask
 from braincodec.models.lea.tokenizer.images import TrainingImages
 from braincodec.models.lea.tokenizer.settings import TokenizerSettings
 from braincodec.stimuli import StimulusSet
@@ -91,7 +91,7 @@ def test_the_history_has_the_curve_of_each_network(trained):
 def test_equal_seeds_give_equal_generators_and_a_cut_run_goes_on_exactly(tmp_path, monkeypatch):
     whole = fitted()
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", 0.0)
-    step, steps = _Task.step, []
+    step, steps = TokenGeneratorTask.step, []
 
     def cut_short(self, rows, generator, done):
         steps.append(len(rows))
@@ -100,7 +100,7 @@ def test_equal_seeds_give_equal_generators_and_a_cut_run_goes_on_exactly(tmp_pat
         return step(self, rows, generator, done)
 
     with monkeypatch.context() as within:
-        within.setattr(_Task, "step", cut_short)
+        within.setattr(TokenGeneratorTask, "step", cut_short)
         with pytest.raises(KeyboardInterrupt):
             fitted(workspace=tmp_path)
         resumed = fitted(workspace=tmp_path)

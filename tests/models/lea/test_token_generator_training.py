@@ -12,7 +12,7 @@ from braincodec.errors import InputTypeError, InputValueError, MissingFileError
 from braincodec.models.gradient_training import loop
 from braincodec.models.lea.token_generator import TokenGeneratorSettings, sample_tokens
 from braincodec.models.lea.token_generator.objective import disturbed, draw_masks, masked_cross_entropy
-from braincodec.models.lea.token_generator.training import _Task, fit_token_generator
+from braincodec.models.lea.token_generator.training import TokenGeneratorTask, fit_token_generator
 
 from .small_lea import numbers, token_generator
 
@@ -87,7 +87,7 @@ def _task():
 
     images = _checked(*world(20), ENTRIES, "training")
     network = _first_network(settings(), ENTRIES, images)
-    return network, _Task(network, images, images, settings(), torch.device("cpu"))
+    return network, TokenGeneratorTask(network, images, images, settings(), torch.device("cpu"))
 
 
 def test_the_criterion_is_the_same_when_nothing_was_learnt_in_between():
@@ -120,7 +120,7 @@ def test_a_run_that_was_cut_short_goes_on_to_the_very_same_weights(tmp_path, mon
     asked = {"epochs": 4, "embedding_noise": 0.1, "embedding_dropped": 0.1}
     whole = fit(**asked)
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_SAVES", 0.0)
-    step, taken = _Task.step, []
+    step, taken = TokenGeneratorTask.step, []
 
     def cut_short(self, rows, generator, done):
         taken.append(len(rows))
@@ -129,7 +129,7 @@ def test_a_run_that_was_cut_short_goes_on_to_the_very_same_weights(tmp_path, mon
         return step(self, rows, generator, done)
 
     with monkeypatch.context() as within:
-        within.setattr(_Task, "step", cut_short)
+        within.setattr(TokenGeneratorTask, "step", cut_short)
         with pytest.raises(KeyboardInterrupt):
             fit(workspace=tmp_path, **asked)
         done = sum(taken)

@@ -130,7 +130,7 @@ def fit_token_generator(
         _check_alike(train, held_out)
     target = resolve_device(device)
     network = _first_network(settings, codebook_size, train)
-    task = _Task(network.to(target), train, held_out, settings, target)
+    task = TokenGeneratorTask(network.to(target), train, held_out, settings, target)
     with contextlib.ExitStack() as stack:
         checkpoints = None
         if workspace is not None:
@@ -147,7 +147,19 @@ def fit_token_generator(
     return TrainedTokenGenerator(network.cpu().eval(), curve, best_epoch)
 
 
-class _Task(GradientTask):
+class TokenGeneratorTask(GradientTask):
+    """A token generator in training.
+
+    Parameters
+    ----------
+    network : TokenGenerator
+        On the device.
+    train, validation : TokenizedImages
+        On the CPU.
+    settings : TokenGeneratorSettings
+    device : torch.device
+    """
+
     kept, criterion = ("network",), "validation_loss"
 
     def __init__(
@@ -167,6 +179,7 @@ class _Task(GradientTask):
         self.validation_masks = self._validation_masks()
 
     def step(self, rows: NDArray[np.int64], generator: torch.Generator, done: float) -> dict[str, float]:
+        """Move the network by one batch, of which part is masked."""
         settings, batch = self.settings, self.train.rows(rows)
         masked = draw_masks(len(rows), batch.tokens.shape[1], settings.least_masked, generator)
         shown = disturbed(
@@ -197,6 +210,7 @@ class _Task(GradientTask):
         )
 
     def validate(self) -> dict[str, float]:
+        """Cross-entropy and share of right tokens over places whose masks never change."""
         self.network.eval()
         loss, right, places = 0.0, 0, 0
         size = self.settings.batch_size
