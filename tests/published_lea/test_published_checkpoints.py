@@ -83,7 +83,8 @@ def test_a_file_of_another_subject_is_noted_and_sizes_come_from_the_data(god, tm
     configs = yaml_of(tmp_path, autoencoder=files.fmri_autoencoder(sub=["sbj_2"]))
     plan = plan_lea_inference("god", god, 1, "out", configs=configs, **RUN)
     assert any("is of god subject 2; here subject, voxels and paths come from the command" in n for n in plan.notes)
-    assert any("Data.flip" in note and "left aside" in note for note in plan.notes)
+    assert any("not taken over into the training: Data.flip" in note for note in plan.notes)
+    assert any("leave results as they are" in note for note in plan.notes)
 
 
 def test_a_file_that_holds_generator_and_tokenizer_serves_alone(god, tmp_path):

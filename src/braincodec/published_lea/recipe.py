@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from braincodec.errors import InputValueError
 from braincodec.models.lea.fmri_autoencoder.settings import FMRIAutoencoderSettings
 from braincodec.models.lea.image_embedding import PUBLISHED_EMBEDDING
+from braincodec.models.lea.published_keys import TRAINED
 from braincodec.models.lea.published_settings import PublishedSettings, translate_published_settings
 from braincodec.models.lea.token_generator.settings import TokenGeneratorSettings
 from braincodec.models.lea.tokenizer.settings import TokenizerSettings
@@ -75,8 +76,8 @@ def made_of(settings: InferenceSettings, images: int) -> MadeOf:
     """
     files = _by_network([translate_published_settings(path) for path in settings.configs])
     checkpoints, notes = _checkpoints(settings, files)
-    for published in files.values():
-        notes += _remarks(published, settings)
+    for network, published in files.items():
+        notes += _remarks(published, settings, is_trained=network not in checkpoints)
     recipe: dict[str, Any] = {
         "image_embedding": settings.image_embedding or _embedding(files) or PUBLISHED_EMBEDDING,
         "alphas": settings.alpha,
@@ -162,7 +163,7 @@ def _place_of(path: str, source: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _remarks(published: PublishedSettings, settings: InferenceSettings) -> list[str]:
+def _remarks(published: PublishedSettings, settings: InferenceSettings, *, is_trained: bool) -> list[str]:
     notes = []
     of = published.data.get("dataset"), published.data.get("subject")
     if published.network == "fmri_autoencoder" and of != (settings.dataset, str(settings.subject)):
@@ -170,8 +171,12 @@ def _remarks(published: PublishedSettings, settings: InferenceSettings) -> list[
             f"{published.source} is of {of[0]} subject {of[1]}; here subject, voxels and paths come from "
             "the command and the data"
         )
-    if published.listed:
-        notes.append(f"{published.source}: {len(published.listed)} keys left aside: {', '.join(published.listed)}")
+    of_training = [key for key, why in published.listed.items() if TRAINED in why]
+    if is_trained and of_training:
+        notes.append(f"{published.source}: not taken over into the training: {', '.join(of_training)}")
+    others = len(published.listed) - len(of_training)
+    if others:
+        notes.append(f"{published.source}: {others} keys that leave results as they are were left aside")
     return notes
 
 

@@ -35,7 +35,7 @@ def aside(remark: str) -> Key:
 
 def fixed(*only: Any) -> Key:
     """A key of which the network can have these values alone."""
-    return Key(only=only, remark="as the network is")
+    return Key(only=only)
 
 
 COMMON = {
@@ -47,7 +47,7 @@ COMMON = {
     "Data.path": Key("data.root"),
     "Data.sub": Key("data.subject"),
     "Data.norm": fixed(False),
-    "Data.center_crop": Key(only=(False,), remark="pictures of both data sets are square"),
+    "Data.center_crop": fixed(False),
     "Data.flip": aside(f"mirrored pictures: {TRAINED}"),
     "Train.beta1": aside(TRAINED),
     "Train.beta2": aside(TRAINED),
@@ -75,7 +75,7 @@ TRANSFORMER = {
     "Model.clip_cache": aside("weights are found where open_clip keeps them"),
     "Train.lr": Key("training.learning_rate"),
     "Train.weight_decay": Key("training.weight_decay"),
-    "Train.accum_grad": Key(only=(1,), remark="one batch is one update"),
+    "Train.accum_grad": fixed(1),
     "Train.grad_clip": Key("training.gradient_limit"),
     "Train.cls_weight": aside(TRAINED),
 }
@@ -123,7 +123,7 @@ TOKEN_GENERATOR = {
     "Model.gamma_mode": Key("sampling.schedule"),
     "Model.min_mask_rate": Key("training.least_masked"),
     "Train.label_smooth": Key("training.label_smoothing"),
-    "Train.loss_all": Key(only=(False,), remark="the loss is of masked tokens"),
+    "Train.loss_all": fixed(False),
     "Test.num_steps": Key("sampling.steps"),
 }
 
@@ -158,7 +158,7 @@ TOKENIZER = {
     "Loss.vgg_weights": aside(TRAINED),
     "Loss.code_beta": Key("training.commitment"),
     "Loss.code_weight": Key("training.codebook"),
-    "Loss.rec_weight": Key(only=(1,), remark="the other weights are relative to it"),
+    "Loss.rec_weight": fixed(1),
     "Loss.gan_weight": aside("here the adversarial term is weighed against the reconstruction's pull: adversarial"),
     "Loss.gp_weight": fixed(0),
     "Loss.orth_weight": fixed(0),
