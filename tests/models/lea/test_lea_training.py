@@ -216,6 +216,21 @@ def test_maskgit_draws_images_for_predicted_embeddings(data, tmp_path):
     np.testing.assert_array_equal(np.stack(list(again.decode(fmri[:3], n_samples=2, seed=4))), images)
     np.testing.assert_array_equal(np.stack(list(lea.decode(fmri[:3], n_samples=2, seed=4, batch_size=1))), images)
     np.testing.assert_array_equal(np.stack(list(lea.decode(fmri[:1], seed=4))), images[:1])
+    second = lea.decode(fmri[1:2], n_samples=2, seed=4, stimuli=[1])
+    np.testing.assert_array_equal(np.stack(list(second)), images[2:4])
+    with pytest.raises(InputValueError, match="one number for each of 2 patterns, got 1"):
+        lea.decode(fmri[:2], stimuli=[1])
+
+
+def test_a_token_generator_is_trained_with_the_model_and_its_curve_kept(data, tmp_path):
+    training = {"width": 16, "depth": 1, "heads": 2, "epochs": 1}
+    generator = IMAGE_GENERATORS.get("maskgit").over(
+        tokenizer(), token_generator_training=training, sampling={"steps": 2}, image_size=16
+    )
+    lea = bc.LEA(generator=generator, fmri_latent="components", **patches()).fit(data, workspace=tmp_path)
+    assert not generator.trained
+    assert len(lea.description.training["token_generator"]["curve"]) == 1
+    assert lea.decode(data.part("test")[1][:1])[0].shape == (16, 16, 3)
 
 
 def test_published_preprocessing_of_god_leaves_test_patterns_as_they_are(data):

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from braincodec.models.trainable import Parts
     from braincodec.stimuli import StimulusSet
 
-# images in one call of the network that embeds them, whatever batch size is asked for
-EMBEDDING_TILE = {"cpu": 4}
+# images in one call of the network that embeds them, whatever batch size is asked for: a processor is busy with one
+# where the network has so many weights, and wants several where it has fewer
+LARGE = 50_000_000
+EMBEDDING_TILE = 8
 EMBEDDING_TILE_ELSEWHERE = 16
 BYTES_PER_IMAGE = 32 * 2**20
 
@@ -142,11 +144,16 @@ class AlignedEncoder(BackboneEncoder):
         if self._running is None:
             self._running = self._extractor_on(*self._place)
         extractor = self._running
-        tile = EMBEDDING_TILE.get(images.device.type, EMBEDDING_TILE_ELSEWHERE)
-        found = in_tiles(lambda part: joined_layers(extractor(part)), images, tile=tile)
+        found = in_tiles(lambda part: joined_layers(extractor(part)), images, tile=self._embedding_tile(images.device))
         if not self.config.unit_length:
             return found
         return torch.from_numpy(scaled_to_unit_length(found.cpu().numpy())).to(found.device)
+
+    def _embedding_tile(self, device: torch.device) -> int:
+        if device.type != "cpu":
+            return EMBEDDING_TILE_ELSEWHERE
+        weights = sum(weight.numel() for weight in self._network(0).module.parameters())
+        return 1 if weights > LARGE else EMBEDDING_TILE
 
     def readout(self, shared: torch.Tensor) -> torch.Tensor:
         """Responses (batch, units) to images with these embeddings (batch, dimension)."""

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from braincodec.errors import InputTypeError
-from braincodec.image_generators.base import check_embeddings
+from braincodec.image_generators.request import check_embeddings
 from braincodec.models.lea.alignment import retrieve
 
 if TYPE_CHECKING:
