@@ -127,7 +127,6 @@ def fit_lea(
     if not ready:
         generator.fit(examples.stimuli, embeddings, **how)
 
-    kept = np.sort(regions.columns)
     config = LEAConfig(
         features=extractor.config,
         unit_length=unit_length,
@@ -139,12 +138,19 @@ def fit_lea(
         rescale=recipe.rescale,
         encoding_rescale=recipe.encoding_rescale,
     )
+    kept = np.sort(regions.columns)
     order = torch.from_numpy(np.searchsorted(kept, regions.columns))
     tensors = {ORDER: order, **standardisation.tensors(), **all_tensors(latent, aligned, generator)}
+    description = _describe(recipe, examples, latent, aligned, generator)
+    return Parts(config, tensors, examples.units.isel(unit=kept), description, backbone)
+
+
+def _describe(
+    recipe: LEARecipe, examples: Examples, latent: FittedLatent, aligned: Aligned, generator: ImageGenerator
+) -> ModelDescription:
     history = getattr(generator, "history", {})  # of networks that it has trained
     more = {**latent.report, "alignment": aligned.report, **history, **_published(recipe, examples)}
-    description = describe_training("lea", recipe, data, seed=recipe.seed, **more)
-    return Parts(config, tensors, examples.units.isel(unit=kept), description, backbone)
+    return describe_training("lea", recipe, [examples], seed=recipe.seed, **more)
 
 
 def all_tensors(latent: FittedLatent, aligned: Aligned, generator: ImageGenerator) -> dict[str, torch.Tensor]:
