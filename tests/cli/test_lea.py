@@ -71,10 +71,15 @@ def test_bold5000_runs_from_its_folder_to_a_summary_of_both_directions(run, tmp_
     assert (out / "sheet.png").is_file() and (out / "responses.zarr").is_dir()
 
 
-def test_a_result_serves_every_other_command(run, trained, tmp_path):
+def test_a_result_serves_every_other_command(run, trained, god, tmp_path):
     assert run("models", "--store", trained).out.count("fmri-god-lea") == 1
     outcome = run("report", trained / "scores", "-o", tmp_path / "report.html")
     assert outcome.code == 0, outcome.err
+    outcome = run("evaluate", trained, "--root", god, "--metrics", "pixel_correlation", "--samples", 2, "--json")
+    assert outcome.code == 0, outcome.err
+    with (trained / "scores.csv").open() as file:
+        known = next(row for row in csv.DictReader(file) if row["metric"] == "pixel_correlation")
+    assert json.loads(outcome.out)["table"][0]["value"] == pytest.approx(float(known["value"]))
 
 
 def test_dry_run_tells_the_plan_and_writes_nothing(run, god, tmp_path):

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from braincodec.datasets import load_dataset
 from braincodec.errors import InputTypeError, InputValueError, MissingFileError, OutputError, UnknownNameError
 from braincodec.evaluation import Scores
+from braincodec.evaluation.judging.predicting import mean_responses
+from braincodec.models.lea.model import LEA
 from braincodec.published_lea import lea_inference
 from braincodec.published_lea.run import plan_lea_inference
 from braincodec.responses import open_responses
@@ -139,6 +142,23 @@ def test_wrong_settings_are_told_before_anything_is_written(god, tmp_path, chang
     with pytest.raises(error, match=words):
         lea_inference(**given)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_model_is_given_patterns_of_the_scale_that_it_was_trained_on(god, tmp_path):
+    recording = load_dataset("god", god, preprocessing="training").subject("1")
+    settings = {"image_embedding": "gabor:bank", **QUICK["settings"]}
+    lea = LEA(**settings).fit(recording)
+    lea.save(tmp_path / "model")
+    expected = lea.decode(mean_responses(recording, "test"))
+    keep = {name: value for name, value in QUICK.items() if name not in ("image_embedding", "settings", "samples")}
+    result = lea_inference("god", god, 1, tmp_path / "out", model=tmp_path / "model", samples=1, **keep)
+    for image, (path,) in zip(expected, result.images, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), image)
+    with pytest.raises(InputValueError, match="is the model of subject 1; subject 2 was asked for"):
+        lea_inference("god", god, 2, tmp_path / "two", model=tmp_path / "model", **keep)
+    with pytest.raises(InputValueError, match="was trained on god, not on bold5000"):
+        lea_inference("bold5000", god, "CSI1", tmp_path / "two", model=tmp_path / "model", **keep)
 
 
 def test_a_model_and_how_to_train_one_contradict_each_other(god, tmp_path):

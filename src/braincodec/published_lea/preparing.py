@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from braincodec.artefact import CONFIG, artefact_folders, read_config
+from braincodec.artefact import CONFIG, Artefact, artefact_folders, read_artefact, read_config
 from braincodec.datasets import Recording, load_dataset
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.models.lea.recipe import LEARecipe
@@ -14,7 +15,11 @@ from braincodec.published_lea.checkpoints import check_checkpoints
 from braincodec.published_lea.plan import InferencePlan, plan_of
 from braincodec.published_lea.recipe import MadeOf, made_of
 from braincodec.published_lea.settings import InferenceSettings
+from braincodec.subjects import plain_subject
 from braincodec.training.data import chosen_subjects
+
+# how the data set is opened: models scale patterns themselves
+DATA = {"preprocessing": "none"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,14 @@ def prepare(settings: InferenceSettings, output: str | Path) -> Prepared:
     BraincodecError
         When something is absent, damaged, or does not fit.
     """
-    opened = load_dataset(settings.dataset, settings.root, preprocessing="none")
+    model = None if settings.model is None else _artefact(settings)
+    options: dict[str, Any] = DATA if model is None else _options_of(model)
+    opened = load_dataset(settings.dataset, settings.root, **options)
     (subject,) = chosen_subjects(opened, (settings.subject,))
     recording = opened.subject(subject)
     regions = disjoint_regions(recording.units)
-    if settings.model is not None:
-        _check_model(settings.model)
+    if model is not None:
+        _check_subject(model, recording)
         return Prepared(settings, recording, regions, None, plan_of(settings, recording, regions, None, str(output)))
     made = made_of(settings, len(recording.split.train))
     check_checkpoints(made, recording, regions)
@@ -64,10 +71,43 @@ def _check_recipe(made: MadeOf) -> None:
     LEARecipe.parse(made.recipe)
 
 
-def _check_model(path: str) -> None:
+def _artefact(settings: InferenceSettings) -> Artefact:
+    """The model that was given.
+
+    Raises
+    ------
+    InputTypeError, InputValueError
+        When it does not decode, or is of another data set.
+    """
+    path = str(settings.model)
     found = artefact_folders(path)
     if len(found) != 1:
         raise InputValueError(f"{path} holds {len(found)} trained models; name the folder of one")
-    kind = read_config(found[0] / CONFIG).kind
-    if kind != "lea":
-        raise InputTypeError(f"{path} is a model of the kind {kind!r}, which does not decode; expected one of 'lea'")
+    config = read_config(found[0] / CONFIG)
+    if config.kind != "lea":
+        raise InputTypeError(
+            f"{path} is a model of the kind {config.kind!r}, which does not decode; expected one of 'lea'"
+        )
+    if config.description.dataset != settings.dataset:
+        raise InputValueError(f"{path} was trained on {config.description.dataset}, not on {settings.dataset}")
+    return read_artefact(found[0])
+
+
+def _options_of(model: Artefact) -> dict[str, Any]:
+    """How the data set was opened that the model was trained on: its patterns have that scale."""
+    stated = model.config.description.training.get("dataset")
+    if isinstance(stated, dict):
+        return dict(stated.get("options") or {})
+    return {"preprocessing": str(model.units.attrs.get("preprocessing", "none"))}
+
+
+def _check_subject(model: Artefact, recording: Recording) -> None:
+    whose, theirs = model.config.description.subject, model.units.sizes.get("unit")
+    if str(plain_subject(whose)) != str(plain_subject(recording.subject)):
+        raise InputValueError(
+            f"{model.path} is the model of subject {whose}; subject {recording.subject} was asked for, whose voxels "
+            "are others"
+        )
+    ours = recording.units.sizes["unit"]
+    if theirs != ours:
+        raise InputValueError(f"{model.path} has {theirs:,} voxels; {recording.dataset}, {whose}, has {ours:,}")

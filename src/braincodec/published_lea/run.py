@@ -21,7 +21,7 @@ from braincodec.evaluation import Scores, evaluate
 from braincodec.evaluation.judging.predicting import mean_responses
 from braincodec.published_lea.figures import draw_figures
 from braincodec.published_lea.plan import InferencePlan
-from braincodec.published_lea.preparing import Prepared, prepare
+from braincodec.published_lea.preparing import DATA, Prepared, prepare
 from braincodec.published_lea.recipe import TITLES
 from braincodec.published_lea.result import Computed, InferenceResult
 from braincodec.published_lea.settings import InferenceSettings
@@ -186,7 +186,9 @@ def _model(prepared: Prepared, staged: StagedFolder, means: Means) -> tuple[Any,
             progress=means.progress,
             **judged,
         )
-    training = model.description.training | ({"warnings": notes} if notes else {})
+    # so that the model knows its own data set again
+    training = model.description.training | {"dataset": {"name": settings.dataset, "options": DATA}}
+    training |= {"warnings": notes} if notes else {}
     model.description = model.description.model_copy(update={"training": training})
     return model, model.save(staged.path / model.description.model / folder, overwrite=True)
 

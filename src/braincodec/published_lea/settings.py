@@ -11,9 +11,10 @@ from braincodec.config import Config
 from braincodec.subjects import Subject
 
 # what a trained model was trained by
-OF_TRAINING = ("autoencoder", "maskgit", "tokenizer", "configs", "image_embedding", "alpha", "size", "settings")
-# as the public code has them
-PUBLISHED_STEPS = {"preprocessing": "published", "rescale": "transductive", "alpha": 500.0, "intercept": False}
+OF_TRAINING = (
+    "autoencoder", "maskgit", "tokenizer", "configs", "image_embedding", "size", "preprocessing", "alpha", "intercept",
+    "settings",
+)  # fmt: skip
 
 
 def _text(value: Any) -> Any:
