@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from braincodec.errors import InputValueError, UnsafeFileError
@@ -141,3 +142,26 @@ def test_two_files_about_one_network_or_different_embeddings_are_refused(god, tm
     without = {name: value for name, value in RUN.items() if name != "image_embedding"}
     with pytest.raises(InputValueError, match="different image embeddings"):
         plan_lea_inference("god", god, 1, "out", configs=configs, **without)
+
+
+def test_networks_of_the_published_code_make_the_images_of_a_run(golden, god, tmp_path):
+    from braincodec.artefact import read_encoder
+    from braincodec.datasets import load_dataset
+    from braincodec.evaluation.judging.predicting import mean_responses
+    from braincodec.models.lea.checkpoints import load_token_generator, load_tokenizer
+    from braincodec.models.lea.token_generator import sample_tokens
+
+    files_of = {"maskgit": golden / "lea" / "maskgit_transformer.pt", "tokenizer": golden / "lea" / "maskgit_vq.pt"}
+    own = {"fmri_latent": "components", "embedding_layer": "blurs.3", "image_size": 32}  # 1024 values
+    given = {**OWN, "image_embedding": "luminance:maps", "settings": own, "samples": 2}
+    result = lea_inference("god", god, 1, tmp_path / "out", **files_of, **given)
+    measured = mean_responses(load_dataset("god", god, preprocessing="none").subject("1"), "test")
+    embeddings = read_encoder(result.model).predict_embeddings(measured)
+    tokens = sample_tokens(
+        load_token_generator(files_of["maskgit"]), torch.from_numpy(embeddings.values), n_samples=2, seed=0
+    )  # (stimuli, samples, tokens)
+    with torch.inference_mode():
+        images = load_tokenizer(files_of["tokenizer"]).decode_ids(tokens[3, 1].view(1, 16, 16))
+    expected = (images[0].clamp(0, 1) * 255).permute(1, 2, 0).numpy()
+    found = np.asarray(Image.open(result.images[3][1])).astype(float)
+    assert np.abs(found - expected).max() <= 1
