@@ -16,6 +16,7 @@ from braincodec.datasets import load_dataset
 from braincodec.evaluation.judging.predicting import mean_responses
 
 from ..published_lea.simulated import (
+    NETWORKS,
     of_any_size,
     quick_options,
     without_pictures,
@@ -61,13 +62,14 @@ def fmri(god, tmp_path) -> Path:
 def test_bold5000_runs_from_its_folder_to_a_summary_of_both_directions(run, tmp_path):
     root = write_small_bold5000(tmp_path / "bold5000")
     out = tmp_path / "out"
-    outcome = run("lea-bold5000", "--root", root, "--subject", "CSI1", *quick_options(), "-o", out)
+    outcome = run("lea-bold5000", "--root", root, "--subject", "CSI1", *quick_options(NETWORKS), "-o", out)
     assert outcome.code == 0, outcome.err
-    plan, _, rest = outcome.err.partition("fitting the alignment")
+    plan, _, rest = outcome.err.partition("training the fMRI autoencoder, image tokenizer, token generator, and")
     assert "bold5000, subject CSI1: 64 training and 6 test stimuli, 29 voxels (EarlyVis 9, LOC 7, OPA 5" in plan
     assert rest
     for word in ("encoding", "decoding", "correlation", "two_way_pixels", "95 % interval", str(out / "report.html")):
         assert word in outcome.out
+    assert "not as published: fMRI autoencoder, image tokenizer, token generator" in rest
     assert (out / "sheet.png").is_file() and (out / "responses.zarr").is_dir()
 
 

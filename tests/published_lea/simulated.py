@@ -31,11 +31,22 @@ QUICK: dict[str, Any] = {
 }  # fmt: skip
 
 
-def quick_options() -> list[str]:
-    """The same on the command line."""
-    settings = [f"--set={name}={value}" for name, value in QUICK["settings"].items()]
+# LEA's own networks, at sizes and trainings that take a second each
+NETWORKS = {
+    "embedding_layer": "scales.3", "image_size": 64,
+    "autoencoder.epochs": 2, "autoencoder.width": 16, "autoencoder.depth": 1, "autoencoder.latent": 12,
+    "autoencoder.decoder_width": 8, "autoencoder.decoder_depth": 1,
+    "generator.tokenizer_training": "{size: small, epochs: 1, perceptual: none, image_size: 32}",
+    "generator.token_generator_training": "{size: small, epochs: 1, width: 32, depth: 1, heads: 2}",
+    "generator.sampling.steps": 3,
+}  # fmt: skip
+
+
+def quick_options(settings: dict[str, Any] | None = None) -> list[str]:
+    """The same on the command line, or other settings."""
+    chosen = [f"--set={name}={value}" for name, value in (settings or QUICK["settings"]).items()]
     return [
-        "--image-embedding", QUICK["image_embedding"], *settings, "--metrics", ",".join(QUICK["metrics"]),
+        "--image-embedding", QUICK["image_embedding"], *chosen, "--metrics", ",".join(QUICK["metrics"]),
         "--samples", "2", "--draws", "20", "--permutations", "20", "--leakage", "off", "--no-progress",
     ]  # fmt: skip
 
