@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.atomic import atomic_path
+from braincodec.demo_decoding import MODEL, REPORT, decode_demo
 from braincodec.demo_training import train_demo
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from braincodec.demo_decoding import DecodedDemo
     from braincodec.demo_training import TrainedDemo
     from braincodec.store import Store
 
 STORE, PHOTOGRAPHS, LICENCES = "store", "photographs", "LICENCES.txt"
 FIGURE, TABLE = "figure.png", "responses-by-roi.csv"
 TRAINED, ACCURACY = "trained", "accuracy.png"
+DECODED, DECODED_FIGURE = "decoded", "decoded.png"
 FMRI_OUTPUT, EEG_OUTPUT = "fmri.zarr", "eeg.zarr"
 Say = Callable[[str], None]
 
@@ -44,6 +47,8 @@ class DemoResult:
         The figure in words.
     trained : TrainedDemo or None
         The model that was trained, its scores and their picture.
+    decoded : DecodedDemo or None
+        The model that also decodes, its scores, and the picture of seen and decoded images.
     """
 
     folder: Path
@@ -55,6 +60,7 @@ class DemoResult:
     mean_responses: dict[str, dict[str, float]] = field(default_factory=dict)
     text_alternative: str = ""
     trained: TrainedDemo | None = None
+    decoded: DecodedDemo | None = None
 
 
 def run_demo(
@@ -67,11 +73,11 @@ def run_demo(
     progress: bool | None = None,
     say: Say = lambda _: None,
 ) -> DemoResult:
-    """Encode real photographs with a simulated subject, train a model of that subject, and draw both.
+    """Encode real photographs with a simulated subject, train a model of that subject, decode what it saw, and draw it.
 
     The photographs are those that come with scikit-image and scikit-learn. The subject never existed: its areas,
     tuning and noise are made up (see `braincodec.simulate`). Everything else is the public path: an artefact in a
-    store, `open_store`, `Encoder.encode_to`, `train`, figures.
+    store, `open_store`, `Encoder.encode_to`, `train`, `LEA`, `evaluate`, figures.
 
     Parameters
     ----------
@@ -83,7 +89,7 @@ def run_demo(
     backbone, calibration : optional
         Of the simulated subjects; see `braincodec.simulate.write_demo_store`.
     stimuli : int, optional
-        How many the subject is shown for training and testing the model.
+        How many the subject is shown for training and testing the models.
     progress : bool, optional
         Show bars; default: when stderr is a terminal.
     say : callable
@@ -116,22 +122,23 @@ def run_demo(
     result.mean_responses.update(_mean_responses(responses["fmri"]))
     _write_table(folder / TABLE, result.mean_responses)
     words = _draw(folder / FIGURE, images, responses)
-    trained = train_demo(
-        folder / TRAINED, folder / ACCURACY, backbone=backbone, calibration=calibration, stimuli=stimuli,
-        progress=progress, say=say,
-    )  # fmt: skip
-    return DemoResult(**{**vars(result), "text_alternative": words, "trained": trained})
+    options: dict[str, Any] = {
+        "backbone": backbone, "calibration": calibration, "stimuli": stimuli, "progress": progress, "say": say
+    }  # fmt: skip
+    trained = train_demo(folder / TRAINED, folder / ACCURACY, **options)
+    decoded = decode_demo(folder / DECODED, folder / DECODED_FIGURE, **options)
+    return DemoResult(**{**vars(result), "text_alternative": words, "trained": trained, "decoded": decoded})
 
 
 def next_steps(result: DemoResult) -> list[str]:
     """Lines that say where everything is and what to type next."""
     shown = result.folder
     return [
-        f"figures            {result.figure}, {shown / ACCURACY}",
+        f"figures            {result.figure}, {shown / ACCURACY}, {shown / DECODED_FIGURE}",
         f"responses          {', '.join(str(path) for path in result.outputs.values())}",
         f"tables             {shown / TABLE}, {shown / TRAINED / 'scores.csv'}",
-        f"models             {result.store}; trained: {shown / TRAINED}",
-        f"report             {shown / TRAINED / 'report.html'}",
+        f"models             {result.store}; trained: {shown / TRAINED}, {shown / DECODED / MODEL}",
+        f"reports            {shown / TRAINED / 'report.html'}, {shown / DECODED / REPORT}",
         f"photographs        {result.photographs} (their licences: {LICENCES})",
         "",
         "The subject is simulated: its areas, tuning and noise are made up, and no number here was measured.",

@@ -116,15 +116,21 @@ def settings(folder: Path, backbone: str | None, calibration: int | None, stimul
 
 def accuracy_figure(scores: Scores) -> tuple[Any, str]:
     """Accuracy against noise ceiling in each region, and the same in words."""
-    from braincodec.viz import describe, plot_accuracy_by_roi, style, text_alternative
+    from braincodec.viz import plot_accuracy_by_roi
 
-    figure = plot_accuracy_by_roi(scores, metric="correlation")
+    return with_note(plot_accuracy_by_roi(scores, metric="correlation"), HONEST)
+
+
+def with_note(figure: Any, note: str) -> tuple[Any, str]:
+    """A figure with a line below it that must not be overlooked, and both in words."""
+    from braincodec.viz import describe, style, text_alternative
+
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + NOTE_HEIGHT)
     share = NOTE_HEIGHT / (height + NOTE_HEIGHT)
     if (engine := figure.get_layout_engine()) is not None:
-        engine.set(rect=(0, share, 1, 1 - share))  # type: ignore[call-arg]
+        engine.set(rect=(0, share, 1, 1 - share))
     with style.styled():
-        figure.text(0.012, 0.3 * share, f"{HONEST}.", color=style.MUTED, fontsize=style.TINY)
-    describe(figure, f"{HONEST}.")
+        figure.text(0.012, 0.3 * share, f"{note}.", color=style.MUTED, fontsize=style.TINY)
+    describe(figure, f"{note}.")
     return figure, text_alternative(figure)

@@ -72,7 +72,8 @@ def test_second_demo_uses_the_same_subjects(demo):
     result, _ = demo
     lines: list[str] = []
     again = run_demo(result.folder, names=NAMES[:1], **SMALL, say=lines.append)
-    assert sum("earlier demo" in line for line in lines) == 2
+    assert sum("earlier demo" in line for line in lines) == 3
+    assert again.decoded.rows() == result.decoded.rows()
     assert again.trained.rows() == result.trained.rows()
     assert again.mean_responses["astronaut"] == pytest.approx(result.mean_responses["astronaut"], rel=1e-4)
     assert open_responses(again.outputs["fmri"]).sizes["stimulus"] == 1
@@ -108,6 +109,36 @@ def test_a_model_is_trained_and_its_accuracy_shown_beside_the_ceiling(demo):
     assert str(trained.figure) in "\n".join(next_steps(result))
 
 
+def test_images_are_decoded_and_shown_beside_the_seen_ones(demo):
+    from PIL import Image
+
+    import braincodec as bc
+    from braincodec.stimuli import StimulusSet
+
+    result, lines = demo
+    decoded = result.decoded
+    assert decoded.scores.direction == "both" and decoded.scores.about["simulated"]
+    with Image.open(decoded.figure) as picture:
+        words = picture.text["Description"]
+    assert words == decoded.text_alternative
+    assert words.startswith("Simulated subject: nothing was measured. Each decoded image is the nearest of the 48 ")
+    assert "Seen and decoded images, sorted from best to worst" in words
+    rows = {row[1]: row for row in decoded.rows()}
+    assert {row[0] for row in rows.values()} == {"encoding", "decoding"}
+    assert "Two-way identification (decoded embedding)" in rows
+    assert all(" to " in row[3] for row in rows.values())  # each with its interval
+    lea = bc.Encoder.load(decoded.folder / "model")
+    training = {image.tobytes() for image in lea.generator.tensors()["images"].numpy()}
+    seen = decoded.scores.images
+    assert len(seen["ids"]) == 6 and len(training) == 48
+    recording = bc.load_dataset("simulated", n=60, repetitions=3, backbone="gabor:bank", calibration=16).subject("1")
+    images = lea.decode(recording.part("test")[1].mean("repetition"))
+    assert isinstance(images, StimulusSet) and {np.asarray(image).tobytes() for image in images} <= training
+    assert (decoded.folder / "report.html").is_file()
+    assert any("judged in both directions" in line for line in lines)
+    assert str(decoded.figure) in "\n".join(next_steps(result))
+
+
 @pytest.mark.slow
 def test_whole_demo_at_its_own_size(run, tmp_path):
     pytest.importorskip("efficientnet_lite_pytorch")
@@ -116,3 +147,5 @@ def test_whole_demo_at_its_own_size(run, tmp_path):
     assert "images per second" in outcome.out
     assert "simulated" in outcome.out
     assert (tmp_path / "output" / "figure.png").is_file()
+    assert outcome.out.rstrip().endswith(str(tmp_path / "output" / "decoded.png"))
+    assert (tmp_path / "output" / "decoded.png").is_file()

@@ -17,7 +17,7 @@ def demo(
     ),
     progress: ShowProgress = None,
 ) -> None:
-    """Photographs to brain maps, and a model trained and judged, with nothing but this package. All simulated."""
+    """Photographs to brain maps, a model trained and judged, and images decoded from responses. All simulated."""
     from braincodec.demo import next_steps, run_demo
     from braincodec.demo_training import HONEST
 
@@ -34,5 +34,13 @@ def demo(
         title = f"a model trained on the simulated subject: accuracy on {stimuli} test stimuli, median over units"
         say_table(columns, result.trained.rows(), title=title)
         say(f"{HONEST}.\n")
+    if result.decoded is not None:
+        columns = ["direction", "measure", "value>", "95 % interval>", "trivial predictor>"]
+        stimuli = int(result.decoded.scores.table["n_stimuli"].max())
+        title = f"LEA, a model of both directions, fitted to the simulated subject: {stimuli} test stimuli"
+        say_table(columns, result.decoded.rows(), title=title)
+        say(f"{result.decoded.honest}.\n")
     for line in next_steps(result):
         say(line)
+    if result.decoded is not None:
+        say(f"\ndecoded images beside the seen ones: {result.decoded.figure}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +92,13 @@ def subject(
     """
     if subject < 1 or calibration < 8:
         raise InputValueError(f"subject must be >= 1 and calibration >= 8, got {subject} and {calibration}")
+    return _made(subject, seed, choose_backbone(backbone), calibration)
+
+
+@functools.lru_cache(maxsize=2)  # to set the scale takes most of the time, and subjects are asked for again
+def _made(subject: int, seed: int, name: str, calibration: int) -> SimulatedFMRISubject:
     from braincodec.features import get_backbone
 
-    name = choose_backbone(backbone)
     network = get_backbone(name)
     units = _with_noise_levels(_scattered(simulated_units(), subject, seed), subject, seed)
     layers = AREA_LAYERS[name]
