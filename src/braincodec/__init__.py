@@ -23,8 +23,10 @@ _MODULE_OF_NAME = {
     "StimulusSet": "braincodec.stimuli",
     "Store": "braincodec.store",
     "build_responses": "braincodec.responses",
+    "decode_to": "braincodec.decoding",
     "evaluate": "braincodec.evaluation",
     "get_backbone": "braincodec.features",
+    "lea_inference": "braincodec.published_lea",
     "load_dataset": "braincodec.datasets",
     "open_responses": "braincodec.responses",
     "open_store": "braincodec.store",
@@ -36,6 +38,7 @@ _MODULES = (
     "artefact",
     "compat",
     "datasets",
+    "decoding",
     "errors",
     "evaluation",
     "features",
@@ -53,6 +56,7 @@ _MODULES = (
 if TYPE_CHECKING:
     from braincodec.artefact import read_artefact
     from braincodec.datasets import Dataset, Recording, Split, load_dataset
+    from braincodec.decoding import decode_to
     from braincodec.evaluation import Scores, evaluate
     from braincodec.features import Preprocessing, get_backbone
     from braincodec.models import Encoder, JointEncoder
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
     from braincodec.models.lea.fmri_autoencoder.pretraining import pretrain_fmri_autoencoder
     from braincodec.models.lea.model import LEA
     from braincodec.models.linear import LinearEncoder
+    from braincodec.published_lea import lea_inference
     from braincodec.responses import build_responses, open_responses
     from braincodec.stimuli import StimulusSet
     from braincodec.store import Store, open_store
@@ -82,8 +87,10 @@ __all__ = [
     "Store",
     "__version__",
     "build_responses",
+    "decode_to",
     "evaluate",
     "get_backbone",
+    "lea_inference",
     "load_dataset",
     "open_responses",
     "open_store",
