@@ -11,7 +11,7 @@ OUTPUT ?= demo-output
 .PHONY: help demo install test test-slow lint types bench clean
 
 help:
-	@echo "make demo       install, predict brain maps of photographs with a simulated subject, draw them"
+	@echo "make demo       install, predict brain maps of photographs with a simulated subject, decode what it saw"
 	@echo "make test       quick tests; make test-slow: the others"
 	@echo "make lint       ruff; make types: mypy"
 	@echo "make bench      speed and memory of encoding, judging and training, with this machine's own limits"

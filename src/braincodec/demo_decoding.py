@@ -138,8 +138,9 @@ def _fit_and_judge(folder: Path, recording: Recording, backbone: str | None, pro
     from braincodec.simulate.tuning import choose_backbone
 
     embedding = EMBEDDING if choose_backbone(backbone) == EMBEDDING["image_embedding"] else WITHOUT_WEIGHTS
-    settings: dict[str, Any] = {"generator": GENERATOR, "fmri_latent": "components", "repetitions": "average"}
-    lea = LEA(**embedding, **settings).fit(recording, progress=progress)
+    latent = {"fmri_latent": "components", "repetitions": "average"}
+    settings: dict[str, Any] = {**embedding, **latent, "generator": GENERATOR}
+    lea = LEA(**settings).fit(recording, progress=progress)
     scores = evaluate(lea, recording, metrics=METRICS, draws=DRAWS, permutations=DRAWS, progress=progress)
     lea.save(folder / MODEL)
     scores.save(folder / SCORES)
