@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from braincodec.errors import InputTypeError, InputValueError, MissingFileError, UnsafeFileError
-from braincodec.models.lea.fmri_autoencoder import FMRIAutoencoderConfig
+from braincodec.models.lea.fmri_autoencoder import FMRIAutoencoderConfig, FMRIAutoencoderSettings
 from braincodec.models.lea.published_keys import KEYS
 from braincodec.models.lea.published_settings import translate_published_settings
-from braincodec.models.lea.token_generator import TokenGeneratorConfig
+from braincodec.models.lea.token_generator import TokenGeneratorConfig, TokenGeneratorSettings
 from braincodec.models.lea.tokenizer import TokenizerConfig
+from braincodec.models.lea.tokenizer.settings import TokenizerSettings
 
 from . import published_files as files
 
@@ -62,6 +63,20 @@ def test_training_sampling_data_and_paths_come_in_our_words():
     assert generator.data["dataset"] == "bold5000"
     assert generator.checkpoints == {"tokenizer": "pretrains/vq.pth", "start": "pretrains/transformer.pth"}
     assert generator.training["gradient_limit"] is None
+    tokenizer = translate_published_settings(files.tokenizer())
+    expected = {"image_size": 64, "flips": True, "codebook": 1, "commitment": 0.25, "discriminator_width": 64}
+    assert expected.items() <= tokenizer.training.items()
+
+
+def test_what_is_translated_are_settings_of_the_trainings_here():
+    known = {
+        "fmri_autoencoder": (files.fmri_autoencoder(), FMRIAutoencoderSettings),
+        "token_generator": (files.token_generator(), TokenGeneratorSettings),
+        "tokenizer": (files.tokenizer(), TokenizerSettings),
+    }
+    for content, settings in known.values():
+        training = translate_published_settings(content).training
+        settings.parse({name: value for name, value in training.items() if name != "steps"})
 
 
 def test_what_is_left_aside_is_listed_with_the_reason():

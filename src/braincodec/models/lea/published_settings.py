@@ -184,6 +184,8 @@ def _take(parts: dict[str, Values], key: str, known: Key, value: Any, name: str)
 
 def _put_together(name: str, network: Network, parts: dict[str, Values], listed: dict[str, str]) -> PublishedSettings:
     embedding = parts.get("embedding", {})
+    if network == "tokenizer" and "image_size" in parts.get("sizes", {}):
+        parts.setdefault("training", {})["image_size"] = parts["sizes"]["image_size"]
     try:
         return PublishedSettings(
             source=name,
