@@ -29,13 +29,24 @@ READOUTS = {
 GAUSSIAN = {"visual_angle": 8.0, "sizes": 2, "most_centres": 3, "refinements": 1}
 
 
-def pair(*, validation: int) -> list[Recording]:
+AUTOENCODER = {
+    "width": 8, "depth": 1, "heads": 2, "latent": 6, "decoder_width": 8, "decoder_depth": 1, "tokens_per_region": 1,
+    "epochs": 1,
+}  # fmt: skip
+LATENTS = {
+    "autoencoder": {"autoencoder": AUTOENCODER},
+    "joint alignment": {"fmri_latent": "components", "alignment": "joint", "joint": {"epochs": 1}},
+    "retrieval head": {"fmri_latent": "voxels", "retrieval": "head", "head": {"epochs": 1}},
+}
+
+
+def pair(*, validation: int, absent: bool = True) -> list[Recording]:
     """A recording with repetitions, a unit without data and near copies; and one with other held-out stimuli."""
     whole = recording(train=20, validation=4, test=6, units=4, repetitions=2)
     ids = whole.stimuli.ids.tolist()
     changes = slice(24, None) if validation else slice(20, None)
     images, values = np.stack(list(whole.stimuli)), whole.responses.values.copy()
-    values[:, :, 2] = np.nan
+    values[:, :, 2] = np.nan if absent else values[:, :, 1]
     groups = ("stimulus", [f"g{number // 2}" for number in range(30)])
     split = Split(ids[:20], ids[20:24], ids[24:]) if validation else Split(ids[:20], (), ids[20:])
     found = []
@@ -77,6 +88,17 @@ def test_gaussian_fields_know_nothing_of_held_out_stimuli(choice):
     models = [
         bc.GaussianFwRF("gabor:bank", LAYERS, layer_choice=choice, **GAUSSIAN).fit(one, device="cpu", progress=False)
         for one in pair(validation=0)
+    ]
+    assert_same(*models)
+
+
+@pytest.mark.parametrize("validation", [0, 4])
+@pytest.mark.parametrize("settings", LATENTS.values(), ids=LATENTS)
+def test_lea_knows_nothing_of_test_stimuli(settings, validation):
+    embedding = {"image_embedding": "gabor:bank", "embedding_layer": LAYERS, "embedding_pooling": "spatial_mean"}
+    chosen = {"generator": {"kind": "pixel_components", "image_size": 8}, **embedding, **settings}
+    models = [
+        bc.LEA(**chosen).fit(one, device="cpu", progress=False) for one in pair(validation=validation, absent=False)
     ]
     assert_same(*models)
 
