@@ -49,9 +49,12 @@ class SmallDecoder:
         images[..., 2] = (seed + np.array(stimuli))[:, None, None, None]
         return images
 
-    def decode(self, responses: Any, *, n_samples: int = 1, seed: int = 0, **options: Any) -> StimulusSet:
+    def decode(
+        self, responses: Any, *, n_samples: int = 1, seed: int = 0, stimuli: list[int] | None = None, **options: Any
+    ) -> StimulusSet:
         embeddings = self.predict_embeddings(responses, **options)
-        images = self.generate(embeddings, n_samples=n_samples, seed=seed, stimuli=list(range(len(embeddings))))
+        rows = list(range(len(embeddings))) if stimuli is None else stimuli
+        images = self.generate(embeddings, n_samples=n_samples, seed=seed, stimuli=rows)
         return StimulusSet.open(images.reshape(-1, *images.shape[2:]))
 
     def retrieve(self, responses: Any, gallery: StimulusSet, k: int = 5) -> xr.Dataset:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,23 +197,40 @@ def _decoded(
 ) -> Iterator[tuple[list[int], Any]]:
     """Some rows at a time, and their images (rows, samples, height, width, 3).
 
-    Embeddings are predicted for all responses together, which re-scaling may need; each row then keeps its number, so
-    that its samples do not depend on where an earlier run stopped.
+    Each row keeps its number, so that its samples do not depend on where an earlier run stopped. Re-scaling by what is
+    decoded needs all responses at once.
     """
-    if not rows:
-        return
     given = {name: value for name, value in options.items() if value is not None}
-    if not hasattr(model, "predict_embeddings"):
-        images = np.stack(list(model.decode(responses, n_samples=n_samples, progress=False, **given)))
-        yield rows, images.reshape(-1, n_samples, *images.shape[1:])[rows]
-        return
-    seed = given.pop("seed")
-    embeddings = np.asarray(model.predict_embeddings(responses, progress=False, **given))  # (stimuli, dimension)
-    place = {"device": options["device"], "dtype": options["dtype"], "progress": False}
+    whole = given.get("rescale") == "transductive" or "stimuli" not in inspect.signature(model.decode).parameters
     step = max(1, IMAGES_AT_ONCE // n_samples)
+    if whole and rows:
+        generate = _of_all(model, responses, n_samples, given)
     for begin in range(0, len(rows), step):
         block = rows[begin : begin + step]
-        yield block, model.generator.generate(embeddings[block], n_samples=n_samples, seed=seed, stimuli=block, **place)
+        if whole:
+            yield block, generate(block)
+            continue
+        part = responses.isel(stimulus=block) if hasattr(responses, "isel") else np.asarray(responses)[block]
+        images = np.stack(list(model.decode(part, n_samples=n_samples, stimuli=block, progress=False, **given)))
+        yield block, images.reshape(-1, n_samples, *images.shape[1:])
+
+
+def _of_all(
+    model: Any, responses: Any, n_samples: int, options: dict[str, Any]
+) -> Callable[[list[int]], NDArray[np.uint8]]:
+    """A function that gives the images of some rows, which all responses together decide."""
+    if getattr(model, "inversion", None) is None and hasattr(model, "predict_embeddings"):
+        place = {"device": options["device"], "dtype": options["dtype"], "progress": False}
+        embeddings = np.asarray(model.predict_embeddings(responses, rescale=options.get("rescale"), **place))
+
+        def of_embeddings(rows: list[int]) -> Any:
+            chosen = {"n_samples": n_samples, "seed": options["seed"], "stimuli": rows}
+            return model.generator.generate(embeddings[rows], **chosen, **place)
+
+        return of_embeddings
+    images = np.stack(list(model.decode(responses, n_samples=n_samples, progress=False, **options)))
+    samples = images.reshape(-1, n_samples, *images.shape[1:])
+    return lambda rows: samples[rows]
 
 
 def read_decoded(folder: Path, files: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
