@@ -1,7 +1,8 @@
 """Photographs from V4 neurons: embeddings, retrieval and images, on photographs that were held out.
 
-python benchmarks/results_macaque_decoding.py --data FOLDER                  prints the section; draws its sheet
+python benchmarks/results_macaque_decoding.py --data FOLDER                  prints the section
 python benchmarks/results_macaque_decoding.py --data FOLDER --workspace WORK   embeddings are computed once
+python benchmarks/results_macaque_decoding.py --data FOLDER --sheet FILE.jpg   draws photographs beside those decoded
 
 FOLDER is that of `macaque_v4`. About two minutes on one core.
 """
@@ -23,7 +24,6 @@ from results_digits import interval
 from results_page import table
 
 TOP = (1, 5, 10)
-SHEET = Path(__file__).parents[1] / "docs" / "images" / "macaque_decoding.jpg"
 SHEET_SESSION, SHEET_COLUMNS, THUMBNAIL = "210224", 10, 72
 
 SECTION = """\
@@ -60,12 +60,10 @@ embedding (and applied to the decoded one, rescaled) or straight from the neuron
 """
 
 SHOWN = """\
-![Photographs seen, retrieved and generated](images/{name})
-
-Held-out photographs of session {session}, evenly spaced from the best to the worst rank of the right one (written
-below each): seen; the one of all {gallery} photographs of its fold whose predicted response is most like the measured
-one; the training photograph nearest to the decoded embedding; the image generated from it. Photographs: {citation}
-({licence}).
+`--sheets FOLDER` draws held-out photographs of session {session}, evenly spaced from the best to the worst rank of the
+right one: seen; the one of all {gallery} photographs of its fold whose predicted response is most like the measured
+one; the training photograph nearest to the decoded embedding; the image generated from it. The photographs are
+{licence}, so the sheet is not shown here.
 """
 
 
@@ -151,12 +149,12 @@ def decoding_section(
     folder: Path,
     *,
     workspace: Path | None = None,
-    sheet: Path | None = SHEET,
+    sheet: Path | None = None,
     draws: int = 1000,
     permutations: int = 1000,
     names: Sequence[str] = (),
 ) -> str:
-    """The section's text; its sheet is drawn beside it.
+    """The section's text.
 
     Parameters
     ----------
@@ -165,7 +163,7 @@ def decoding_section(
     workspace : Path, optional
         Keeps embeddings.
     sheet : Path, optional
-        Where the image sheet goes; None draws none.
+        Where the image sheet goes; default: none is drawn.
     draws, permutations : int
     names : sequence of str
         Sessions; default: all.
@@ -202,8 +200,7 @@ def decoding_section(
     shown = next((one for one in sessions if one.name == SHEET_SESSION), sessions[0])
     if sheet is not None:
         draw_sheet(shown, results[shown.name][0], sheet)
-        facts = {"gallery": len(shown.folds[0][1]), "citation": data.citation, "licence": data.licence}
-        lines.append(SHOWN.format(name=sheet.name, session=shown.name, **facts))
+    lines.append(SHOWN.format(session=shown.name, gallery=len(shown.folds[0][1]), licence=data.licence))
     return "\n".join(lines)
 
 
@@ -222,7 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of macaque_v4")
     parser.add_argument("--workspace", type=Path, help="keep embeddings here")
-    parser.add_argument("--sheet", type=Path, default=SHEET)
+    parser.add_argument("--sheet", type=Path, help="draw photographs beside those decoded")
     options = parser.parse_args()
     if options.workspace is not None:
         options.workspace.mkdir(parents=True, exist_ok=True)
