@@ -56,6 +56,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/judge.py
 	$(BIN)/python benchmarks/ridge.py
 	$(BIN)/python benchmarks/reduction.py
+	$(BIN)/python benchmarks/lea.py
 
 clean:
 	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -52,13 +52,13 @@ class Sizes:
     autoencoder: dict[str, Any] = field(default_factory=lambda: {"voxels": VOXELS})
 
     def networks(self) -> tuple[TokenGenerator, Tokenizer, FMRIAutoencoder]:
-        """Seeded random weights."""
+        """Seeded random weights; codebook entries of unit variance, because maps that hardly vary amplify errors."""
         torch.manual_seed(0)
-        return (
-            TokenGenerator(TokenGeneratorConfig.parse(self.token_generator)).eval(),
-            Tokenizer(TokenizerConfig.parse(self.tokenizer)).eval(),
-            FMRIAutoencoder(FMRIAutoencoderConfig.parse(self.autoencoder)).eval(),
-        )
+        token_generator = TokenGenerator(TokenGeneratorConfig.parse(self.token_generator))
+        tokenizer = Tokenizer(TokenizerConfig.parse(self.tokenizer))
+        torch.nn.init.normal_(tokenizer.codebook)
+        autoencoder = FMRIAutoencoder(FMRIAutoencoderConfig.parse(self.autoencoder))
+        return token_generator.eval(), tokenizer.eval(), autoencoder.eval()
 
 
 QUICK = Sizes(

@@ -15,6 +15,7 @@ from torch import nn
 
 from braincodec.config import Config
 from braincodec.errors import InputValueError
+from braincodec.models.lea.tokenizer.group_norm import GroupNorm
 
 GROUPS = 32  # of each group norm, as published
 
@@ -190,7 +191,7 @@ class Encoder(nn.Module):
         self.mid = nn.ModuleList(
             ResidualBlock(widths[-1], widths[-1], config.groups) for _ in range(config.middle_blocks)
         )
-        self.norm_out = nn.GroupNorm(config.groups, widths[-1])
+        self.norm_out = GroupNorm(config.groups, widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], config.code_width, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -219,7 +220,7 @@ class Decoder(nn.Module):
             Level(given, width, config.blocks, config.groups, enlarge=number < len(widths) - 1)
             for number, (given, width) in enumerate(zip((widths[0], *widths), widths, strict=False))
         )
-        self.norm_out = nn.GroupNorm(config.groups, widths[-1])
+        self.norm_out = GroupNorm(config.groups, widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -277,9 +278,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, given: int, width: int, groups: int = GROUPS) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, given)
+        self.norm1 = GroupNorm(groups, given)
         self.conv1 = nn.Conv2d(given, width, 3, padding=1, bias=False)
-        self.norm2 = nn.GroupNorm(groups, width)
+        self.norm2 = GroupNorm(groups, width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.nin_shortcut = nn.Conv2d(width, width, 1, bias=False) if given != width else None
 
