@@ -14,6 +14,7 @@ from braincodec.models.gradient_training import loop
 from braincodec.models.lea.fmri_autoencoder import FMRIAutoencoderSettings, fit_autoencoder
 from braincodec.models.lea.fmri_autoencoder.network import FMRIAutoencoder
 from braincodec.models.lea.fmri_autoencoder.reconstruction import Reconstruction, dropping_voxels, hiding_runs
+from braincodec.models.lea.fmri_autoencoder.start import first_network
 
 from .low_rank_patterns import REGIONS, TINY, explained, principal_components, standardised, world
 from .small_lea import autoencoder, numbers
@@ -34,7 +35,7 @@ def fit(count=60, **changed):
 
 def test_held_out_patterns_are_reconstructed_nearly_as_well_as_by_components_of_the_true_rank():
     train, validation, unseen = standardised(*world(200, 40, 100))
-    asked = settings(epochs=25, learning_rate=0.006)
+    asked = settings(epochs=12, learning_rate=0.006, width=32, heads=4, decoder_width=32)
     network = fit_autoencoder(train, validation, REGIONS, asked, device="cpu").network
     with torch.no_grad():
         ours = explained(unseen, network(torch.from_numpy(unseen)).numpy())
@@ -249,3 +250,22 @@ def step_of(size: str, **sizes) -> float:
 def same(one, other) -> bool:
     weights = other.state_dict()
     return all(torch.equal(tensor, weights[name]) for name, tensor in one.state_dict().items())
+
+
+def test_new_embeddings_begin_at_the_components_of_their_region():
+    (train,) = standardised(*world(80))
+    torch.manual_seed(0)
+    network = first_network(train, REGIONS, settings(), None, "")
+    for number, region in enumerate(np.split(train, np.cumsum(REGIONS)[:-1], axis=1)):
+        reading = network.patch_embed.layers[number][1].weight.detach().numpy()  # (width, voxels)
+        writing = network.channel_mapper[number][0].weight.detach().numpy()  # (voxels, decoder width)
+        assert np.square(region @ reading.T).mean() == pytest.approx(1, abs=0.05)
+        covariance = region.T @ region / len(region)
+        np.testing.assert_allclose(writing @ writing.T, 0.25 * covariance, atol=1e-4)
+
+
+def test_a_region_of_constant_voxels_has_a_beginning():
+    train = np.zeros((5, 24), np.float32)
+    train[:, 10:] = np.random.default_rng(0).normal(size=(5, 14))
+    network = first_network(train, REGIONS, settings(), None, "")
+    assert all(torch.isfinite(weight).all() for weight in network.parameters())

@@ -121,7 +121,7 @@ def _networks(
     with torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)
         for subject in patterns:
-            network = first_network(subject.regions.voxels, settings, trunk, subject.name)
+            network = first_network(subject.train, subject.regions.voxels, settings, trunk, subject.name)
             if networks:
                 own = network
                 network = next(iter(networks.values())).sharing_trunk(subject.regions.voxels)

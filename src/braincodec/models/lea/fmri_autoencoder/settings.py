@@ -78,8 +78,8 @@ class FMRIAutoencoderSettings(TrainingSettings):
     decoder_depth: Count | None = None
     mlp_ratio: Count | None = None
     dropout: float = Field(0.0, ge=0, lt=1)
-    voxel_dropout: float = Field(0.3, ge=0, lt=1)
-    learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
+    voxel_dropout: float = Field(0.1, ge=0, lt=1)
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
     batch_size: int = Field(16, ge=1)
     epochs: int = Field(60, ge=1)
     patience: int | None = Field(15, ge=1)

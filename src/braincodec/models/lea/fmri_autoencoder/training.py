@@ -104,7 +104,7 @@ def fit_autoencoder(
     target = resolve_device(device)
     with torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)
-        network = first_network(regions, settings, read_start(start, settings), subject)
+        network = first_network(seen, regions, settings, read_start(start, settings), subject)
     own_settings = settings.at_width(network.config.width)
     patterns = SubjectInTraining(network, seen, held_out, torch.from_numpy(held_out))
     task = Reconstruction({"autoencoder": patterns}, own_settings, dropping_voxels(settings.voxel_dropout), target)
