@@ -66,6 +66,7 @@ def test_a_trunk_of_all_subjects_is_where_a_subjects_training_begins(run, god, t
     outcome = run(*words, *own, "-o", tmp_path / "out")
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "out" / "learning-curves").is_dir()
+    assert f"braincodec decode my-responses.npy --model {tmp_path / 'out'} --subject 2" in outcome.out
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def train(
     roi: Annotated[
         str | None, typer.Option("--roi", help="Units of these regions, V1,V2; each: a model for every region.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Kind: linear, gaussian_fwrf, fwrf.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Kind: linear, gaussian_fwrf, fwrf, lea.")] = None,
     backbone: Annotated[str | None, typer.Option("--backbone", help="Network, such as timm:resnet50.")] = None,
     layers: Annotated[str | None, typer.Option("--layers", help="Names or wild-cards: blocks.3,blocks.6.")] = None,
     settings: Annotated[
@@ -191,6 +191,7 @@ def _say_result(result: TrainResult, as_json: bool) -> None:
 
 def next_steps(result: TrainResult) -> list[str]:
     """Lines that say where everything is and what to type next."""
+    from braincodec.training.checks import directions
     from braincodec.training.folder import CURVES
 
     first, out = result.models[0], result.path
@@ -207,10 +208,12 @@ def next_steps(result: TrainResult) -> list[str]:
     lines += [f"settings      {out}/train.yaml", ""]
     choice = f" --subject {first.piece.subject}" + (f" --roi {first.piece.roi}" if first.piece.roi and not one else "")
     simulated = " (the subject is simulated: nothing here was measured)" if _simulated(result) else ""
+    decodes = "decoding" in directions(result.config.kind)
     return [
         *lines,
         f"Next{simulated}:",
         f"  braincodec encode my-pictures/ --store {out} --model {model}{choice} -o mine.zarr",
+        *([f"  braincodec decode my-responses.npy --model {out}{choice} -o decoded"] if decodes else []),
         f"  braincodec evaluate {out}",
         "in Python:",
         f'  bc.Encoder.load("{first.path if not one else out}").encode("my-pictures")',
