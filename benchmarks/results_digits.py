@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -103,12 +104,27 @@ def decode(decoder: Decoder, recording: Recording) -> np.ndarray:
 
 
 def decode_all(decoder: Decoder, recording: Recording, splits: Sequence[Split]) -> Decoded:
-    """Decode every test part, and score every image; identification is among the images of one split."""
+    """Decode every test part, and score every image."""
+    return decode_splits(partial(decode, decoder), recording, splits)
+
+
+def decode_splits(
+    images_of: Callable[[Recording], np.ndarray], recording: Recording, splits: Sequence[Split]
+) -> Decoded:
+    """Score the images of every test part; identification is among those of one split.
+
+    Parameters
+    ----------
+    images_of : callable
+        From a recording to images of its test part, uint8 (test, height, width, 3).
+    recording : Recording
+    splits : sequence of Split
+    """
     pairs = []
     scores: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
     for split in splits:
         part = recording.with_split(split)
-        images = decode(decoder, part)
+        images = images_of(part)
         options = {"direction": "decoding", "metrics": METRICS, "leakage": "off", "progress": False}
         found = bc.evaluate(images, part, draws=0, permutations=0, **options).stimuli
         for name in METRICS:
@@ -138,13 +154,23 @@ def identification_p(decoded: Decoded, permutations: int, seed: int = 0) -> floa
 def digit_rows(
     recording: Recording, schemes: dict[str, list[Split]], draws: int, permutations: int
 ) -> list[dict[str, object]]:
-    """Our decoders under each scheme: every score with its interval, and p of identification against chance."""
-    rows: list[dict[str, object]] = []
-    for scheme, splits in schemes.items():
-        for name, decoder in DECODERS.items():
-            decoded = decode_all(decoder, recording, splits)
-            row = {metric: interval(values, draws) for metric, values in decoded.scores.items()}
-            p = None if decoder in NOT_DECODED else identification_p(decoded, permutations)
-            images = len(decoded.scores["pixel_correlation"])
-            rows.append({"method": name, "scheme": scheme, "images": images, **row, "p": p})
-    return rows
+    """Simple decoders under each scheme."""
+    return [
+        digit_row(
+            name,
+            scheme,
+            decode_all(decoder, recording, splits),
+            draws,
+            None if decoder in NOT_DECODED else permutations,
+        )
+        for scheme, splits in schemes.items()
+        for name, decoder in DECODERS.items()
+    ]
+
+
+def digit_row(name: str, scheme: str, decoded: Decoded, draws: int, permutations: int | None) -> dict[str, object]:
+    """Every score with its interval, and p of identification against chance; without permutations no p."""
+    scores = decoded.scores | {"n_way": (decoded.scores["two_way_pixels"] == 1).astype(float)}
+    row = {metric: interval(values, draws) for metric, values in scores.items()}
+    p = None if permutations is None else identification_p(decoded, permutations)
+    return {"method": name, "scheme": scheme, "images": len(scores["pixel_correlation"]), **row, "p": p}
