@@ -76,3 +76,9 @@ def test_axes_order_and_missing_metrics(axes, decoded):
         plot_decoding_scores(decoded, metrics="fid")
     with pytest.raises(InputValueError, match="1 to 40"):
         plot_decoding_scores(decoded, metrics=[])
+
+
+def test_of_both_directions_those_of_decoding_are_drawn(decoded):
+    from ..evaluation.example_scores import both_scores
+
+    assert text_alternative(plot_decoding_scores(both_scores())) == text_alternative(plot_decoding_scores(decoded))

@@ -37,7 +37,7 @@ def plot_decoding_scores(
     Parameters
     ----------
     data : Scores or DataFrame
-        The table of scores.
+        The table of scores; of scores of both directions those of decoding.
     metrics : str or sequence of str, optional
         In the order to draw them; default: all.
     subject : optional
@@ -81,6 +81,8 @@ def plot_decoding_scores(
 def _rows(data: Scores | pd.DataFrame, metrics: str | Sequence[str] | None, subject: object) -> pd.DataFrame:
     import pandas as pd
 
+    if isinstance(data, Scores) and len(data.directions) > 1:
+        data = data.of_direction("decoding")
     table = data.table if isinstance(data, Scores) else data
     wanted = [metrics] if isinstance(metrics, str) else metrics
     known = list(dict.fromkeys(table["metric"])) if "metric" in table else [None]
