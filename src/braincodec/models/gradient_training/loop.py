@@ -6,6 +6,7 @@ next, and a run that goes on from a checkpoint draws what an uninterrupted one w
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 import zlib
@@ -109,7 +110,8 @@ def train_network(
     with (
         torch.random.fork_rng(devices),
         reproducible(task.device),
-        fast_matmul(task.device),
+        # on a processor, what it prepares for each product takes longer than it saves in steps of a small network
+        fast_matmul(task.device) if task.device.type != "cpu" else contextlib.nullcontext(),
         progress_bar(title, total, show=progress) as advance,
     ):
         run = _Run(task, settings, checkpoints, advance)
