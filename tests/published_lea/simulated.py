@@ -22,7 +22,7 @@ QUICK: dict[str, Any] = {
     "settings": {
         "generator": "retrieval", "fmri_latent": "components", "embedding_layer": "scales.3", "image_size": 64,
     },
-    "metrics": ("correlation", "pattern_correlation", "pixel_correlation", "two_way_pixels"),
+    "metrics": ("correlation", "pattern_correlation", "pixel_correlation", "two_way_pixels", "two_way_embedding"),
     "samples": 2,
     "draws": 20,
     "permutations": 20,

@@ -37,6 +37,7 @@ def test_both_directions_are_judged_with_interval_floor_and_ceiling(done):
     known = table[table["roi"] == "all"].set_index("metric")
     assert np.isfinite(known[["low", "high", "floor"]].to_numpy(float)).all()
     assert np.isfinite(known.loc["correlation", "ceiling"])
+    assert "two_way_embedding" in set(table["metric"])
     assert any("scores of images are means over them" in note for note in done[0].scores.about["warnings"])
 
 

@@ -144,8 +144,8 @@ def _say_result(result: InferenceResult, as_json: bool) -> None:
         say_json({"path": result.path, "plan": dict(result.plan.rows), "scores": scores.table.to_dict("records"),
                   "warnings": scores.about["warnings"]})  # fmt: skip
         return
-    table = readable_table(scores.table[scores.table["roi"] == "all"])
-    words = ("subject", "direction", "roi", "metric", "floor of")
+    table = readable_table(scores.table[scores.table["roi"] == "all"]).drop(columns=["subject", "roi"])
+    words = ("direction", "metric", "floor of")
     columns = [name if name in words else f"{name}>" for name in table.columns]
     say_table(columns, table.values.tolist(), title=headline(scores))
     for warning in scores.about["warnings"]:

@@ -60,10 +60,12 @@ class Computed:
         Predicted, for all test stimuli.
     images : StimulusSet
         Decoded samples of all test stimuli.
+    rescale : str
+        By which rule they were decoded.
     """
 
-    def __init__(self, model: Any, responses: Any, images: Any) -> None:
-        self.model, self.responses, self.images = model, responses, images
+    def __init__(self, model: Any, responses: Any, images: Any, rescale: str) -> None:
+        self.model, self.responses, self.images, self.rescale = model, responses, images, rescale
         self.description, self.config = model.description, model.config
 
     def encode(self, stimuli: Any, *, rescale: str | None = None) -> Any:
@@ -74,10 +76,12 @@ class Computed:
         """The decoded images."""
         return self.images
 
-    def embed(self, stimuli: Any, **options: Any) -> Any:
+    def embed(self, stimuli: Any, *, device: str = "auto", progress: bool | None = None) -> Any:
         """Embeddings of images."""
-        return self.model.embed(stimuli, **options)
+        return self.model.embed(stimuli, device=device, progress=progress)
 
-    def decode_embedding(self, responses: Any, **options: Any) -> Any:
+    def predict_embeddings(
+        self, responses: Any, *, rescale: str | None = None, device: str = "auto", progress: bool | None = None
+    ) -> Any:
         """Embeddings that responses speak of."""
-        return self.model.predict_embeddings(responses, **options)
+        return self.model.predict_embeddings(responses, rescale=self.rescale, device=device, progress=progress)
