@@ -309,11 +309,25 @@ def test_documented_digit_numbers_are_reproduced(script, shared_data):
         assert written[4].startswith(f"{similarity:.3f}")
 
 
+def test_section_is_replaced_and_the_others_stay(script):
+    page = PAGE.read_text(encoding="utf-8")
+    sections = script.results.sections_of(page)
+    effort = script.results.Effort()
+    assert set(script.results.SECTIONS) < set(sections)
+    again = script.results.results_page(sections | {"digits": "## Digits\n\nanew\n"}, effort)
+    assert script.results.sections_of(again) | {"digits": "", "end": ""} == sections | {"digits": "", "end": ""}
+    assert script.results.sections_of(again)["digits"] == "## Digits\n\nanew\n"
+
+
 def test_documented_page_is_whole_and_names_its_command():
     text = PAGE.read_text(encoding="utf-8")
     assert "python benchmarks/results.py --data FOLDER" in text
     for head in ("## Macaque V4", "## Digits", "## What is not claimed", "### Each neuron"):
         assert head in text
     assert not re.search(r"/(work|home|root|tmp|Users)/", text)
-    neurons = [line for line in text.split("### Each neuron")[1].splitlines() if re.match(r"\| \d+ \|", line)]
+    neurons = [
+        line
+        for line in text.split("### Each neuron")[1].split("<!-- section")[0].splitlines()
+        if re.match(r"\| \d+ \|", line)
+    ]
     assert len(neurons) == 50
