@@ -231,6 +231,7 @@ def digits_section(
         *words.digit_table(decoding, emphasised=OURS),
         "",
         words.DIGITS_NOTES,
+        standing(decoding),
         words.DIGITS_LIMITS,
         f"Leakage check of the published split: {check_leakage(recording, progress=False).summary()}\n",
         "### fMRI from images\n",
@@ -238,6 +239,20 @@ def digits_section(
         *words.table(encoding),
         "",
     ]
+
+
+def standing(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How our LEA compares with published figures of the same split, in words."""
+    ours = next(row for row in rows if row["method"] == OURS and row["scheme"] == "published")
+    scores = {"pixel correlation": ours["pixel_correlation"], "uniform SSIM": ours["ssim_uniform7"]}
+    found = []
+    for name, figures in digits.PUBLISHED.items():
+        parts = []
+        for (score, (value, low, high)), figure in zip(scores.items(), figures, strict=True):
+            place = "below our interval" if figure < low else "above our interval" if figure > high else "inside it"
+            parts.append(f"{score} {figure:.3f} against our {value:.3f}: {place}")
+        found.append(f"{name}: {'; '.join(parts)}.")
+    return "Beside published figures, as far as a chart can be read and the variants agree. " + " ".join(found) + "\n"
 
 
 def choice_table(choice: lea_settings.Choice) -> list[str]:

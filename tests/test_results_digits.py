@@ -151,3 +151,14 @@ def test_the_method_to_be_seen_is_in_bold(script):
     assert lines[2].startswith("| **one** | **ours** |")
     assert lines[3].startswith("| one | other |")
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_published_figures_are_placed_beside_our_interval(script, monkeypatch):
+    monkeypatch.setattr(script.digits, "PUBLISHED", {"They": (0.7, 0.5), "Others": (0.9, 0.1)})
+    row = {"method": script.decoding.OURS, "scheme": "published"}
+    row |= {"pixel_correlation": (0.8, 0.75, 0.85), "ssim_uniform7": (0.5, 0.4, 0.6)}
+    assert script.decoding.standing([row]).endswith(
+        "They: pixel correlation 0.700 against our 0.800: below our interval; uniform SSIM 0.500 against our 0.500: "
+        "inside it. Others: pixel correlation 0.900 against our 0.800: above our interval; uniform SSIM 0.100 against "
+        "our 0.500: below our interval.\n"
+    )
