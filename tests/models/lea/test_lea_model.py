@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,6 +14,7 @@ from braincodec.features.torchvision_compat import import_torchvision
 from braincodec.image_generators import IMAGE_GENERATORS
 from braincodec.models import JointEncoder
 from braincodec.models.lea.regions import disjoint_regions
+from braincodec.models.lea.trials import UnmeasuredVoxelWarning
 from braincodec.stimuli import StimulusSet
 
 from .small_recording import GABOR, PIXELS, patches, recording
@@ -305,6 +308,75 @@ def test_voxels_that_hold_nan_in_training_are_named(data):
     broken = bc.Recording("test", "1", data.stimuli, holed, data.units, data.split)
     with pytest.raises(InputValueError, match=r"1 of 30 voxels of test, subject 1 hold NaN .* 2 of 80 trials: unit 7"):
         bc.LEA(generator="retrieval", fmri_latent="voxels", **GABOR).fit(broken)
+
+
+@pytest.fixture(scope="module")
+def partly_measured(data):
+    """Voxels 0, 6 and 12, all of region V2 and V1, and 29, of no region, were never measured."""
+    holed = data.responses.copy()
+    holed[..., [0, 6, 12, 29]] = np.nan
+    return bc.Recording("test", "1", data.stimuli, holed, data.units, data.split)
+
+
+@pytest.mark.parametrize("latent", ["voxels", "components", "autoencoder"])
+def test_voxels_that_were_never_measured_are_left_out_and_predicted_as_nan(partly_measured, latent, tmp_path):
+    small = {"size": "small", "epochs": 2} if latent == "autoencoder" else None
+    lea = bc.LEA(generator=PIXELS, fmri_latent=latent, autoencoder=small, **GABOR)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lea.fit(partly_measured)
+    told = [item for item in caught if issubclass(item.category, UnmeasuredVoxelWarning)]
+    assert len(told) == 1
+    assert "4 of 30 voxels of test, subject 1 are NaN in every training trial" in str(told[0].message)
+    lea.save(tmp_path / "lea")
+    seen, fmri = partly_measured.part("test")
+    for model in (lea, bc.LEA.load(tmp_path / "lea")):
+        responses = model.encode(seen)
+        assert responses.sizes["unit"] == 30
+        assert np.flatnonzero(np.isnan(responses.values).all(0)).tolist() == [0, 6, 12, 29]
+        assert np.isfinite(np.delete(responses.values, [0, 6, 12, 29], axis=1)).all()
+        part = model.select(unit=[5, 6, 7]).encode(seen)
+        np.testing.assert_array_equal(part.values, responses.values[:, 5:8])
+        decoded = model.decode(fmri)
+        np.testing.assert_array_equal(pixels(decoded), pixels(model.decode(fmri.mean("repetition").values)))
+
+
+def test_a_model_of_measured_voxels_is_that_of_a_recording_without_the_others(data, partly_measured):
+    there = np.delete(np.arange(30), [0, 6, 12, 29])
+    cut = bc.Recording(
+        "test", "1", data.stimuli, data.responses.isel(unit=there), data.units.isel(unit=there), data.split
+    )
+    settings = {"generator": PIXELS, "fmri_latent": "components", **GABOR}
+    with pytest.warns(UnmeasuredVoxelWarning):
+        whole = bc.LEA(**settings).fit(partly_measured)
+    other = bc.LEA(**settings).fit(cut)
+    seen, fmri = partly_measured.part("test")
+    np.testing.assert_array_equal(whole.encode(seen).values[:, there], other.encode(seen).values)
+    np.testing.assert_array_equal(pixels(whole.decode(fmri)), pixels(other.decode(fmri.isel(unit=there))))
+
+
+def test_a_measured_voxel_may_not_be_nan_where_it_is_decoded(partly_measured):
+    with pytest.warns(UnmeasuredVoxelWarning):
+        lea = bc.LEA(generator=PIXELS, fmri_latent="voxels", **GABOR).fit(partly_measured)
+    _, fmri = partly_measured.part("test")
+    values = fmri.mean("repetition").values
+    values[2, 7] = np.nan
+    with pytest.raises(InputValueError, match=r"1 of 8 patterns hold NaN or infinity, in 1 voxels: unit 7"):
+        lea.decode(values)
+
+
+def test_both_directions_are_judged_where_voxels_were_never_measured(partly_measured):
+    with pytest.warns(UnmeasuredVoxelWarning):
+        lea = bc.LEA(generator=PIXELS, fmri_latent="components", **GABOR).fit(partly_measured)
+    scores = bc.evaluate(lea, partly_measured, metrics=["correlation", "pixel_correlation"], draws=20, permutations=9)
+    assert set(scores.table["direction"]) == {"encoding", "decoding"}
+    assert np.isfinite(scores.table["value"]).all()
+
+
+def test_a_recording_without_any_value_is_refused(data):
+    empty = bc.Recording("test", "1", data.stimuli, data.responses * np.nan, data.units, data.split)
+    with pytest.raises(InputValueError, match="have no response"):
+        bc.LEA(generator="retrieval", fmri_latent="voxels", **GABOR).fit(empty)
 
 
 def test_a_constant_voxel_predicts_itself(data):

@@ -23,6 +23,7 @@ from braincodec.models.tensors import add_tensor, check_tensor_shapes
 if TYPE_CHECKING:
     import torch
     import xarray as xr
+    from numpy.typing import NDArray
 
     from braincodec.device import Device, Dtype
     from braincodec.models.trainable import Parts
@@ -68,14 +69,16 @@ class AlignedEncoder(BackboneEncoder):
         voxels = sum(self.config.voxels)
         check_tensor_shapes(self._tensors, {ORDER: (voxels,)})
         order = self._tensors[ORDER].cpu().numpy()
-        if not np.array_equal(np.sort(order), np.arange(voxels)):
-            raise InputValueError(f"{ORDER} must name each of {voxels} units once")
+        units = self._all_units
+        if len(np.unique(order)) != voxels or not np.isin(order, np.arange(units)).all():
+            raise InputValueError(f"{ORDER} must name {voxels} of {units} units, each once")
         self._order = order
         selected = self._tensors.get(SELECTED)
         self._selected = None if selected is None else selected.cpu().numpy()
         described = self.units.sizes.get("unit")
-        if described != (voxels if self._selected is None else len(self._selected)):
-            raise InputValueError(f"the table of units has {described}, the model predicts {voxels}")
+        predicted = units if self._selected is None else len(self._selected)
+        if described != predicted:
+            raise InputValueError(f"the table of units has {described}, the model predicts {predicted}")
         self._standardisation = Standardisation.from_tensors(self._tensors, voxels)
         self.latent_network = stored_latent(self.config.fmri_latent, self.config.autoencoder, voxels, self._tensors)
         self.decoding_map = LatentMap.from_tensors(self._own(DECODING))
@@ -97,6 +100,16 @@ class AlignedEncoder(BackboneEncoder):
 
     def _own(self, prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): t for name, t in self._tensors.items() if name.startswith(prefix)}
+
+    @property
+    def measured(self) -> NDArray[np.int64]:
+        """Place among the units of each voxel of a pattern; other units were NaN in training."""
+        return self._order
+
+    @property
+    def _all_units(self) -> int:
+        """Units of the model before any were selected."""
+        return sum(self.config.voxels) + int(self.config.unmeasured)
 
     @property
     def dimension(self) -> int:
@@ -170,7 +183,7 @@ class AlignedEncoder(BackboneEncoder):
         device, dtype = self._place
         given = torch.from_numpy(latents).to(device, dtype)
         patterns = in_tiles(as_latent(self.latent_there).decode, given).float().cpu().numpy()  # (batch, voxels)
-        responses = np.empty_like(patterns)
+        responses = np.full((len(patterns), self._all_units), np.nan, np.float32)
         responses[:, self._order] = self._standardisation.undo(patterns)
         return torch.from_numpy(responses if self._selected is None else responses[:, self._selected])
 
@@ -193,7 +206,7 @@ class AlignedEncoder(BackboneEncoder):
     def select(self, **indices: Any) -> Self:
         """See `Encoder.select`; what is left encodes, and can no longer decode, which takes all voxels."""
         chosen = self.choose(indices)["unit"]
-        before = np.arange(sum(self.config.voxels)) if self._selected is None else self._selected
+        before = np.arange(self._all_units) if self._selected is None else self._selected
         if self._selected is None and len(chosen) == len(before):
             return self
         import torch
@@ -245,6 +258,6 @@ class AlignedEncoder(BackboneEncoder):
             raise self._not_trained()
         if self._selected is not None:
             raise InputValueError(
-                f"this model was cut to {len(self._selected):,} of {sum(self.config.voxels):,} voxels by select, and "
+                f"this model was cut to {len(self._selected):,} of {self._all_units:,} voxels by select, and "
                 f"can only encode; to {what} takes the whole model"
             )

@@ -44,6 +44,8 @@ class LEAConfig(Config):
         In the order in which a pattern has them.
     voxels : tuple of int
         Of each region.
+    unmeasured : int
+        Units beside them that were NaN in every training trial: what is predicted for them is NaN.
     fmri_latent : {"autoencoder", "components", "voxels"}
     autoencoder : FMRIAutoencoderConfig, optional
         Its sizes, where there is one.
@@ -58,6 +60,7 @@ class LEAConfig(Config):
     unit_length: bool
     regions: tuple[str, ...]
     voxels: tuple[int, ...]
+    unmeasured: int = Field(0, ge=0)
     fmri_latent: Literal["autoencoder", "components", "voxels"]
     autoencoder: FMRIAutoencoderConfig | None = None
     generator: StoredGenerator

@@ -61,7 +61,7 @@ class Predicted(NamedTuple):
 
 def fmri_latents(model: AlignedEncoder, responses: Any, running: Running) -> Predicted:
     """Latents of patterns, shape (stimuli, latent), and their ids; see `LEA.fmri_latents`."""
-    given = given_patterns(responses, model.units, model.description)
+    given = given_patterns(responses, model.units, model.description, used=model.measured)
     refuse_duplicates("stimulus id", given.ids)
     place, number = resolve_device(running.device), resolve_dtype(running.dtype)
     patterns = model.standardised(given.values)

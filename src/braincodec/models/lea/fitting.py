@@ -44,7 +44,7 @@ from braincodec.models.lea.standardisation import (
     fit_standardisation,
     published_standardisation,
 )
-from braincodec.models.lea.trials import Trials, read_trials
+from braincodec.models.lea.trials import Trials, read_measured, read_trials
 from braincodec.models.provenance import describe_training
 from braincodec.models.trainable import Parts
 from braincodec.models.training_data import examples_of
@@ -108,10 +108,10 @@ def fit_lea(
     generator = new_generator(recipe) if generator is None else copy.copy(generator)  # that of the caller stays
     _check_width(generator, extractor)
     shapes = map_shapes(extractor) if recipe.encoding_readout == "fields" else None
-    regions = disjoint_regions(examples.units, recipe.regions)
+    wanted = disjoint_regions(examples.units, recipe.regions)
+    regions, trials = read_measured(examples, wanted, recipe.repetitions)
     subject = f"{examples.recording.dataset}/{examples.subject}"
     start = starting_point(recipe, examples.recording, regions.voxels, subject)
-    trials = read_trials(examples, regions.columns, recipe.repetitions)
     standardisation = _standardisation(recipe, trials, examples, regions, judged)
     patterns = standardisation.training(trials.patterns)
     groups = _groups(examples)
@@ -132,13 +132,14 @@ def fit_lea(
         unit_length=unit_length,
         regions=regions.names,
         voxels=regions.voxels,
+        unmeasured=len(wanted.columns) - len(regions.columns),
         fmri_latent=recipe.fmri_latent,
         autoencoder=latent.config,
         generator=StoredGenerator(kind=generator.kind, settings=generator.config.model_dump(mode="json")),
         rescale=recipe.rescale,
         encoding_rescale=recipe.encoding_rescale,
     )
-    kept = np.sort(regions.columns)
+    kept = np.sort(wanted.columns)
     order = torch.from_numpy(np.searchsorted(kept, regions.columns))
     tensors = {ORDER: order, **standardisation.tensors(), **all_tensors(latent, aligned, generator)}
     description = _describe(recipe, examples, latent, aligned, generator)
@@ -205,7 +206,7 @@ def _standardisation(
     recipe: LEARecipe, trials: Trials, examples: Examples, regions: Regions, judged: Any
 ) -> Standardisation:
     if recipe.preprocessing == "published":
-        ordered = None if judged is None else _judged_patterns(judged, examples)[:, regions.columns]
+        ordered = None if judged is None else _judged_patterns(judged, examples, regions)
         return published_standardisation(trials.patterns, examples.recording.dataset, ordered)
     if judged is not None:
         raise InputValueError("judged_patterns belong to preprocessing='published'; nothing else looks at them")
@@ -213,10 +214,10 @@ def _standardisation(
     return rule(trials.patterns)
 
 
-def _judged_patterns(judged: Any, examples: Examples) -> NDArray[np.float32]:
+def _judged_patterns(judged: Any, examples: Examples, regions: Regions) -> NDArray[np.float32]:
     recording = examples.recording
     about = ModelDescription(model="", modality="", dataset=recording.dataset, subject=plain_subject(recording.subject))
-    return given_patterns(judged, examples.units, about).values
+    return given_patterns(judged, examples.units, about, used=regions.columns).values[:, regions.columns]
 
 
 def _groups(examples: Examples) -> NDArray[np.int64]:

@@ -38,7 +38,9 @@ class Given(NamedTuple):
     ids: NDArray[Any]
 
 
-def given_patterns(responses: Any, units: xr.Dataset, description: ModelDescription) -> Given:
+def given_patterns(
+    responses: Any, units: xr.Dataset, description: ModelDescription, *, used: NDArray[np.int64] | None = None
+) -> Given:
     """Patterns from what a caller gives.
 
     Parameters
@@ -51,6 +53,8 @@ def given_patterns(responses: Any, units: xr.Dataset, description: ModelDescript
         Of the model.
     description : ModelDescription
         Whose model it is.
+    used : array of int64, optional
+        Units whose values matter; others may be NaN. Default: all.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def given_patterns(responses: Any, units: xr.Dataset, description: ModelDescript
         values = values[:, columns]
     elif values.shape[1] != expected:
         raise _misfit(values.shape[1], expected, description)
-    _refuse_not_finite(values, units)
+    _refuse_not_finite(values, units, used)
     ids = np.arange(len(values)).astype(str)
     if labelled is not None and "stimulus" in labelled.coords:
         ids = labelled["stimulus"].values.astype(str)
@@ -203,8 +207,10 @@ def _whose(description: ModelDescription) -> str:
     return f"{description.dataset}, subject {description.subject}"
 
 
-def _refuse_not_finite(values: NDArray[Any], units: xr.Dataset) -> None:
+def _refuse_not_finite(values: NDArray[Any], units: xr.Dataset, used: NDArray[np.int64] | None) -> None:
     finite = np.isfinite(values)
+    if used is not None:
+        finite[:, np.setdiff1d(np.arange(finite.shape[1]), used)] = True
     if finite.all():
         return
     rows, columns = int((~finite).any(1).sum()), np.flatnonzero((~finite).any(0))

@@ -98,7 +98,8 @@ class LEA(AlignedDecoder):
     repetitions : {"single", "average"}
         Whether each training trial is an example, or the mean over the trials of a stimulus.
     regions : str or sequence of str, optional
-        Regions whose voxels are used; a voxel in several belongs to the first. Default: all voxels.
+        Regions whose voxels are used; a voxel in several belongs to the first. Default: all voxels. Those that
+        are NaN in every training trial are left out with a warning, and predicted as NaN.
     held_out : float
         Share of the training stimuli that only choose the epoch, where the recording has no validation stimuli.
     seed : int

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from braincodec.errors import InputValueError
 from braincodec.models.lea.given_patterns import MOST_NAMED, unit_name
+from braincodec.models.lea.regions import Regions, kept_voxels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from braincodec.models.training_data import Examples
 
 Repetitions = Literal["single", "average"]
+
+
+class UnmeasuredVoxelWarning(UserWarning):
+    """Some voxels have no value in any training trial, and are left out of a model."""
 
 
 class Trials(NamedTuple):
@@ -51,6 +57,59 @@ def read_trials(examples: Examples, columns: NDArray[np.int64], repetitions: Rep
     InputValueError
         When a pattern lacks some voxels, or a stimulus has none at all.
     """
+    trials = _shown_trials(examples, columns, repetitions)
+    _refuse_gaps(trials, examples, columns)
+    return trials
+
+
+def read_measured(examples: Examples, wanted: Regions, repetitions: Repetitions = "single") -> tuple[Regions, Trials]:
+    """Regions without the voxels that are NaN in every trial, such as those beyond the slices, and trials of the rest.
+
+    Parameters
+    ----------
+    examples : Examples
+    wanted : Regions
+    repetitions : {"single", "average"}
+
+    Returns
+    -------
+    Regions
+    Trials
+
+    Raises
+    ------
+    InputValueError
+        As `read_trials`.
+
+    Warns
+    -----
+    UnmeasuredVoxelWarning
+        Once, where voxels are left out.
+    """
+    trials = _shown_trials(examples, wanted.columns, repetitions)
+    measured = ~np.all(np.isnan(trials.patterns), axis=0)
+    regions = wanted
+    if len(trials.patterns) and not measured.all():
+        usable = np.zeros(examples.outputs, bool)
+        usable[wanted.columns[measured]] = True
+        regions = kept_voxels(wanted, usable)
+        trials = trials._replace(patterns=np.ascontiguousarray(trials.patterns[:, measured]))
+        _warn_of_unmeasured(len(wanted.columns) - len(regions.columns), len(wanted.columns), _whose(examples))
+    _refuse_gaps(trials, examples, regions.columns)
+    return regions, trials
+
+
+def _warn_of_unmeasured(count: int, of: int, whose: str) -> None:
+    warnings.warn(
+        f"{count:,} of {of:,} voxels of {whose} are NaN in every training trial; they are left out of the model, which "
+        "predicts NaN for them",
+        UnmeasuredVoxelWarning,
+        stacklevel=2,
+    )
+
+
+def _shown_trials(examples: Examples, columns: NDArray[np.int64], repetitions: Repetitions) -> Trials:
+    """All trials in which some voxel has a value."""
     times = examples.repetitions if repetitions == "single" and "repetition" in examples.responses.dims else 1
     parts, rows = [], []
     for number in range(times):
@@ -58,13 +117,15 @@ def read_trials(examples: Examples, columns: NDArray[np.int64], repetitions: Rep
         shown = ~np.isnan(block).all(1)
         parts.append(block[shown])
         rows.append(np.flatnonzero(shown))
-    trials = Trials(np.concatenate(parts), np.concatenate(rows))
-    _refuse_gaps(trials, examples, columns)
-    return trials
+    return Trials(np.concatenate(parts), np.concatenate(rows))
+
+
+def _whose(examples: Examples) -> str:
+    return f"{examples.recording.dataset}, subject {examples.subject}"
 
 
 def _refuse_gaps(trials: Trials, examples: Examples, columns: NDArray[np.int64]) -> None:
-    whose = f"{examples.recording.dataset}, subject {examples.subject}"
+    whose = _whose(examples)
     unseen = len(examples.stimuli) - len(np.unique(trials.stimulus))
     if unseen:
         raise InputValueError(f"{unseen:,} of {len(examples.stimuli):,} stimuli of {whose} have no response")
