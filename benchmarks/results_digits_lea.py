@@ -14,7 +14,7 @@ import braincodec as bc
 from braincodec.atomic import atomic_path
 from braincodec.datasets import Recording, Split
 from braincodec.evaluation.decoding import pixel_correlation, ssim
-from braincodec.readouts import field_windows, make_folds
+from braincodec.readouts import make_folds
 
 CHOICE_FOLDS = 5
 FEW_PARTICLES = 8  # while settings are chosen, to save time
@@ -64,7 +64,7 @@ class Settings:
             "fmri_latent": "voxels",
             "encoding_readout": "fields",
             "fields": {
-                "windows": field_windows([self.windows])[1:].tolist(),
+                "grids": [self.windows],
                 "smoothness": self.smoothness,
                 "alphas": STRENGTHS,
             },

@@ -11,7 +11,7 @@ import braincodec as bc
 from braincodec.datasets import Recording, Split
 from braincodec.errors import InputValueError
 from braincodec.features import FeatureExtractor
-from braincodec.models.lea.alignment import fit_alignment, fit_field_alignment
+from braincodec.models.lea.alignment import FieldSettings, fit_alignment, fit_field_alignment
 from braincodec.models.lea.inversion import (
     DifferentiableEmbedding,
     Inversion,
@@ -19,7 +19,6 @@ from braincodec.models.lea.inversion import (
     fit_inversion,
     shrunk_covariance,
 )
-from braincodec.readouts import field_windows
 from braincodec.responses import build_responses, build_units
 from braincodec.stimuli import StimulusSet
 
@@ -59,7 +58,7 @@ SETTINGS = {
     "embedding_layer": "blurs.1",
     "fmri_latent": "voxels",
     "encoding_readout": "fields",
-    "fields": {"windows": field_windows([(5, 0.1, 0.15)])[1:].tolist(), "smoothness": 0.1},
+    "fields": {"grids": [(5, 0.1, 0.15)], "smoothness": 0.1},
     "generator": {"kind": "deformed_images", "candidates": 100, "particles": 6, "steps": 10},
 }
 
@@ -173,3 +172,15 @@ def test_fields_need_maps_that_make_up_the_embedding(recording):
         bc.LEA(**pooled).fit(recording, progress=False)
     with pytest.raises(InputValueError, match="take alignment 'ridge'"):
         bc.LEA(**SETTINGS, alignment="joint")
+
+
+def test_windows_are_given_or_made_on_grids():
+    made = FieldSettings(grids=[(3, 0.1, 0.2)])
+    given = FieldSettings(windows=made.places.tolist())
+    np.testing.assert_allclose(given.places, made.places)
+    assert made.places.shape == (9, 3)
+    assert FieldSettings().places is None
+    with pytest.raises(InputValueError, match="one of the two"):
+        FieldSettings.parse({"grids": [(3, 0.1, 0.2)], "windows": [(0, 0, 0.1)]})
+    with pytest.raises(InputValueError, match="positive sizes"):
+        FieldSettings.parse({"windows": [(0, 0, -0.1)]})

@@ -139,8 +139,10 @@ def _encoding(
     latents, embeddings, groups = pairs.of_trials()
     if recipe.encoding_readout == "fields":
         assert pairs.shapes is not None
-        settings: dict[str, Any] = {**dict(recipe.fields), "folds": recipe.folds, "groups": groups, "seed": recipe.seed}
-        return fit_field_alignment(embeddings, latents, pairs.shapes, progress=progress, **settings)
+        settings: dict[str, Any] = {"folds": recipe.folds, "groups": groups, "seed": recipe.seed}
+        settings |= {"windows": recipe.fields.places, "smoothness": recipe.fields.smoothness}
+        settings |= {"alphas": recipe.fields.alphas, "progress": progress}
+        return fit_field_alignment(embeddings, latents, pairs.shapes, **settings)
     encoding = fit_alignment(embeddings, latents, **options)
     folds = whole_folds(len(latents), recipe.folds, groups=groups, seed=recipe.seed)
     predicted = out_of_fold_predictions(embeddings, latents, encoding.alpha, folds)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from braincodec.config import Config
 from braincodec.errors import InputValueError
 from braincodec.models.lea.alignment.latent_map import LatentMap
 from braincodec.models.lea.alignment.ridge import check_pairs, latent_map, whole_folds
-from braincodec.readouts.field_prior import check_windows
+from braincodec.readouts.field_prior import check_windows, field_windows
 from braincodec.readouts.fields import field_ridge_cv
 from braincodec.readouts.results import ReadoutWarning
 
@@ -30,6 +30,9 @@ class FieldSettings(Config):
     windows : tuple of (float, float, float), optional
         Centre to the right of the image's and above it, and standard deviation, in image widths. Default: those of
         `braincodec.readouts.field_windows`.
+    grids : tuple of (int, float, float), optional
+        Square grids of windows in place of `windows`: windows along a side, standard deviation, and spacing, in image
+        widths.
     smoothness : float
         Distance over which weights are alike, in image widths.
     alphas : tuple of float, optional
@@ -39,15 +42,24 @@ class FieldSettings(Config):
     shown_as: ClassVar[str] = "fields"
 
     windows: tuple[tuple[float, float, float], ...] | None = None
+    grids: tuple[tuple[int, float, float], ...] | None = Field(None, min_length=1)
     smoothness: float = Field(0.15, gt=0)
     alphas: tuple[float, ...] | None = None
 
-    @field_validator("windows", mode="after")
-    @classmethod
-    def _possible(cls, windows: Any) -> Any:
-        if windows is not None:
-            check_windows(windows)
-        return windows
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.windows is not None and self.grids is not None:
+            raise ValueError("windows are given, or made on grids; give one of the two")
+        if self.places is not None:
+            check_windows(self.places)
+        return self
+
+    @property
+    def places(self) -> NDArray[np.float64] | None:
+        """The windows, shape (windows, 3); None for the default."""
+        if self.grids is not None:
+            return field_windows(self.grids)[1:]  # the first spans the image
+        return None if self.windows is None else np.array(self.windows)
 
 
 def fit_field_alignment(
