@@ -62,9 +62,13 @@ def _explain(cls: type[Config], error: ValidationError) -> str:
         elif item["type"] == "missing":
             problems.append(f"{place} is missing; given are: {', '.join(map(str, item['input'])) or 'no keys'}")
         else:
+            message = item["msg"].removeprefix(OWN_ERROR)
+            if not place:  # about several keys: the message says which, all of them would hide it
+                problems.append(message)
+                continue
             got = repr(item["input"])
             got = got if len(got) <= MOST_CHARACTERS_SHOWN else f"{got[:MOST_CHARACTERS_SHOWN]}..."
-            problems.append(f"{place + ': ' if place else ''}{item['msg'].removeprefix(OWN_ERROR)} (got {got})")
+            problems.append(f"{place}: {message} (got {got})")
     return "; ".join(problems)
 
 

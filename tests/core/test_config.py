@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from braincodec.config import Config
 from braincodec.errors import InputTypeError, InputValueError
@@ -58,6 +58,21 @@ def test_what_is_missing_and_what_a_check_says_is_put_in_our_own_words():
         Strict.parse({"width": 4})
     with pytest.raises(InputValueError, match="name is missing; given are: no keys"):
         Strict.parse({})
+
+
+def test_what_a_check_of_several_keys_says_is_not_followed_by_all_of_them():
+    class Interval(Config):
+        low: int
+        high: int
+
+        @model_validator(mode="after")
+        def _ordered(self) -> Interval:
+            if self.low > self.high:
+                raise ValueError(f"low {self.low} is above high {self.high}")
+            return self
+
+    with pytest.raises(InputValueError, match=r"^Interval: low 3 is above high 1$"):
+        Interval.parse({"low": 3, "high": 1})
 
 
 def test_a_long_wrong_value_is_not_printed_whole():

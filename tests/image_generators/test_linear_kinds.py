@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from hypothesis import given, settings
@@ -39,6 +40,17 @@ def test_samples_are_the_nearest_of_the_gallery_as_scipy_measures(similarity, ga
 def test_equally_near_images_come_in_the_order_of_the_gallery():
     generator = Retrieval().fit(photographs(3), np.ones((3, 2)))
     np.testing.assert_array_equal(generator.generate([[0.0, 0.0]], n_samples=3)[0], images_of(embeddings(3)))
+
+
+@pytest.mark.parametrize("generator", [Retrieval, PixelComponents])
+def test_files_of_several_sizes_are_refused_with_the_setting_that_brings_them_to_one(generator, tmp_path):
+    for name, shape in zip("abcdef", [(8, 8, 3), (6, 9, 3)] * 3, strict=True):
+        PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8)).save(tmp_path / f"{name}.png")
+    pictures = StimulusSet.open(tmp_path)
+    message = rf"'a.png' has 8 x 8 pixels, 'b.png' 6 x 9; set image_size .*'{generator.kind}', 'image_size': 6"
+    with pytest.raises(InputValueError, match=message):
+        generator().fit(pictures, embeddings(6))
+    assert generator(image_size=6).fit(pictures, embeddings(6)).generate(embeddings(1)).shape == (1, 1, 6, 6, 3)
 
 
 def test_more_samples_than_the_gallery_has_images_are_refused():

@@ -14,6 +14,7 @@ from pydantic import Field
 from braincodec.config import Config
 from braincodec.device import resolve_device, resolve_dtype
 from braincodec.errors import InputValueError, NotTrainedError
+from braincodec.image_generators.images import refuse_several_sizes
 from braincodec.image_generators.request import Request, check_embeddings, check_sampling
 from braincodec.progress import progress_bar
 from braincodec.registry import Registry
@@ -96,6 +97,8 @@ class ImageGenerator(ABC):
     config_class: ClassVar[type[GeneratorConfig]] = GeneratorConfig
     # whether it searches for images that explain patterns by the encoding direction; see `DeformedImages`
     inverts_encoding: ClassVar[bool] = False
+    # whether it is fitted to pixels, of images of one size: that which its settings name as `image_size`, or their own
+    needs_one_size: ClassVar[bool] = False
 
     config: Any
     _dimension: int | None = None
@@ -133,6 +136,17 @@ class ImageGenerator(ABC):
     def trained(self) -> bool:
         """Whether it can generate."""
         return self._dimension is not None
+
+    def check_images(self, images: StimulusSet) -> None:
+        """Refuse images of several sizes where one is needed; before embeddings are computed, which takes long.
+
+        Raises
+        ------
+        InputValueError
+            Names two of them, and the setting that brings all to one size.
+        """
+        if self.needs_one_size and self.config.image_size is None:
+            refuse_several_sizes(images, self.kind)
 
     def fit(
         self,
@@ -174,6 +188,7 @@ class ImageGenerator(ABC):
         if len(images) < 2:
             raise InputValueError(f"a {self.kind} generator is fitted to at least 2 images, got {len(images)}")
         place = resolve_device(device)
+        self.check_images(images)
         self._dimension = None  # what is replaced must not be used where fitting fails half-way
         folder = None if workspace is None else Path(workspace).expanduser()
         self._fit(images, array, workspace=folder, device=place, progress=progress)

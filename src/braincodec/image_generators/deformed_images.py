@@ -122,7 +122,7 @@ class DeformedImages(ImageGenerator):
     """
 
     kind, config_class = "deformed_images", DeformedImagesConfig
-    inverts_encoding = True
+    inverts_encoding = needs_one_size = True
     config: DeformedImagesConfig
     _embedder: Embedder | None = None
 

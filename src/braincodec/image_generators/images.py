@@ -19,6 +19,43 @@ ImageSize = Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], Ann
 IMAGES_READ_AT_ONCE = 32
 
 
+def refuse_several_sizes(stimuli: StimulusSet, kind: str) -> None:
+    """Look at all images, and refuse those that are not of one size.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet
+    kind : str
+        Of the generator that needs one size.
+
+    Raises
+    ------
+    InputValueError
+
+    Examples
+    --------
+    >>> refuse_several_sizes(StimulusSet.open(np.zeros((5, 8, 6, 3), np.uint8)), "retrieval")
+    """
+    if stimuli.image_size is not None:
+        return
+    first: tuple[str, NDArray[np.int64]] | None = None
+    for batch in stimuli.batches(IMAGES_READ_AT_ONCE, transform=_heights_and_widths):
+        for name, size in zip(batch.ids, np.asarray(batch.images), strict=True):
+            if first is None:
+                first = (str(name), size)
+            elif not np.array_equal(size, first[1]):
+                raise InputValueError(
+                    f"images have several sizes: {first[0]!r} has {first[1][0]} x {first[1][1]} pixels, {str(name)!r} "
+                    f"{size[0]} x {size[1]}; set image_size of the generator, such as "
+                    f"{{'kind': {kind!r}, 'image_size': {min(*first[1].tolist(), *size.tolist())}}}"
+                )
+
+
+def _heights_and_widths(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Shape (n, 2)."""
+    return np.tile(np.array(images.shape[1:3], np.int64), (len(images), 1))
+
+
 def read_images(
     stimuli: StimulusSet, size: ImageSize | None = None, *, progress: bool | None = None
 ) -> NDArray[np.uint8]:

@@ -59,6 +59,7 @@ class LatentAutoencoder(ImageGenerator):
     """
 
     kind, config_class = "latent_autoencoder", LatentAutoencoderConfig
+    needs_one_size = True
     config: LatentAutoencoderConfig
     _autoencoder: Autoencoder
 

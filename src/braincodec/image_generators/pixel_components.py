@@ -45,6 +45,7 @@ class PixelComponents(ImageGenerator):
     """
 
     kind, config_class = "pixel_components", PixelComponentsConfig
+    needs_one_size = True
     config: PixelComponentsConfig
 
     def _fit(

@@ -52,6 +52,7 @@ class Retrieval(ImageGenerator):
     """
 
     kind, config_class = "retrieval", RetrievalConfig
+    needs_one_size = True
     config: RetrievalConfig
 
     def _fit(

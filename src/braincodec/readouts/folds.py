@@ -142,7 +142,7 @@ def _random_labels(
     names, of_row = np.unique(np.arange(stimuli) if groups is None else groups, return_inverse=True)
     what = "stimuli" if groups is None else "groups of stimuli"
     if not 2 <= folds <= len(names):
-        raise InputValueError(f"{folds} folds need at least 2, and at most as many as there are {what}: {len(names)}")
+        raise InputValueError(f"folds is {folds}; expected 2 or more, and at most the number of {what}: {len(names)}")
     sizes = np.bincount(of_row, minlength=len(names))
     order = np.random.default_rng(seed).permutation(len(names)) if shuffle else np.arange(len(names))
     held_out = np.empty(len(names), np.int64)

@@ -190,6 +190,17 @@ class StimulusSet:
         count = f"{len(self):,}" if len(self) == total else f"{len(self):,} of {total:,}"
         return f"{count} stimul{'us' if total == 1 else 'i'}: {self._source.describe()}"
 
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width of all images, where one array holds them; None of files, which may differ.
+
+        Examples
+        --------
+        >>> StimulusSet.open(np.zeros((5, 8, 6, 3), np.uint8)).image_size
+        (8, 6)
+        """
+        return getattr(self._source, "image_size", None)
+
     def fingerprint(self) -> str:
         """Hexadecimal text that changes when the ids or the images change.
 

@@ -375,7 +375,7 @@ def test_both_directions_are_judged_where_voxels_were_never_measured(partly_meas
 
 def test_a_recording_without_any_value_is_refused(data):
     empty = bc.Recording("test", "1", data.stimuli, data.responses * np.nan, data.units, data.split)
-    with pytest.raises(InputValueError, match="have no response"):
+    with pytest.raises(InputValueError, match=f"have no response.*first is '{data.split.train[0]}'"):
         bc.LEA(generator="retrieval", fmri_latent="voxels", **GABOR).fit(empty)
 
 

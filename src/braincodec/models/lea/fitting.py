@@ -118,6 +118,8 @@ def fit_lea(
     validation = _validation_patterns(recipe, examples, regions, standardisation)
 
     unit_length = recipe.embedding.unit_length(recipe.unit_length)
+    if not ready:
+        generator.check_images(examples.stimuli)
     embeddings = embed_training_images(extractor, examples, unit_length, means)
     how: dict[str, Any] = {"workspace": means.workspace, "device": means.device, "progress": means.progress}
     given = LatentPatterns(patterns, validation, groups[trials.stimulus], regions.voxels)

@@ -126,9 +126,13 @@ def _whose(examples: Examples) -> str:
 
 def _refuse_gaps(trials: Trials, examples: Examples, columns: NDArray[np.int64]) -> None:
     whose = _whose(examples)
-    unseen = len(examples.stimuli) - len(np.unique(trials.stimulus))
-    if unseen:
-        raise InputValueError(f"{unseen:,} of {len(examples.stimuli):,} stimuli of {whose} have no response")
+    unseen = np.setdiff1d(np.arange(len(examples.stimuli)), trials.stimulus)
+    if len(unseen):
+        first = str(examples.stimuli.ids[unseen[0]])
+        raise InputValueError(
+            f"{len(unseen):,} of {len(examples.stimuli):,} training stimuli of {whose} have no response, in any trial; "
+            f"the first is {first!r}. Leave them out of the recording"
+        )
     finite = np.isfinite(trials.patterns)
     if finite.all():
         return
