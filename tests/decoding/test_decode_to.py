@@ -99,6 +99,18 @@ def test_nearest_images_of_a_gallery_are_listed(tmp_path):
     assert hits[4] == {"stimulus": "n01.JPEG", "rank": "2", "id": "1", "similarity": "0.333333"}
 
 
+def test_the_nearest_of_a_gallery_are_found_as_images_are_decoded(tmp_path):
+    class Told(SmallDecoder):
+        def retrieve(self, responses, gallery, k=5, *, rescale=None, dtype="float32"):
+            self.told = {"rescale": rescale, "dtype": dtype}
+            return super().retrieve(responses, gallery, k)
+
+    model, gallery = Told(), StimulusSet.open(np.zeros((6, 4, 4, 3), np.uint8))
+    asked = {"rescale": "transductive", "dtype": "bfloat16"}
+    decode_to(model, measured(2), tmp_path / "out", gallery=gallery, progress=False, **asked)
+    assert model.told == asked
+
+
 def test_plain_arrays_are_numbered(tmp_path):
     done = decode_to(SmallDecoder(), np.ones((2, 4), np.float32), tmp_path / "out", progress=False)
     assert [path.name for (path,) in done.files] == ["0.png", "1.png"]

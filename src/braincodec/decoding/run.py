@@ -123,7 +123,7 @@ def decode_to(
         write_sheet(staged.path / SHEET, decoded, names)
         hits = None
         if gallery is not None:
-            hits = write_hits(staged.path / HITS, model.retrieve(responses, gallery, k=k))
+            hits = write_hits(staged.path / HITS, _nearest(model, responses, gallery, k, options))
         resumed, path = staged.resumed, staged.complete()
     return Decoded(
         path,
@@ -231,6 +231,13 @@ def _of_all(
     images = np.stack(list(model.decode(responses, n_samples=n_samples, progress=False, **options)))
     samples = images.reshape(-1, n_samples, *images.shape[1:])
     return lambda rows: samples[rows]
+
+
+def _nearest(model: Any, responses: Any, gallery: StimulusSet, k: int, options: Mapping[str, Any]) -> Any:
+    """What `retrieve` finds, computed where, and scaled as, the images are."""
+    taken = inspect.signature(model.retrieve).parameters
+    given = {name: value for name, value in options.items() if value is not None and name in taken}
+    return model.retrieve(responses, gallery, k=k, **given)
 
 
 def read_decoded(folder: Path, files: Sequence[Sequence[str]]) -> NDArray[np.uint8]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from braincodec.config import Config
     from braincodec.published_lea.settings import InferenceSettings
 
-OPTION_OF_NETWORK = {"fmri_autoencoder": "--autoencoder", "token_generator": "--maskgit", "tokenizer": "--tokenizer"}
 TITLES = {"fmri_autoencoder": "fMRI autoencoder", "token_generator": "token generator", "tokenizer": "image tokenizer"}
 SETTINGS: dict[str, type[Config]] = {
     "fmri_autoencoder": FMRIAutoencoderSettings,

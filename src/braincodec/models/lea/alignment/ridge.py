@@ -19,7 +19,6 @@ from braincodec.readouts.results import ReadoutWarning
 from braincodec.readouts.ridge import ridge_cv
 from braincodec.readouts.targets import as_features
 
-PUBLISHED_ALPHA = 500.0  # of LEA's public code, in both directions
 Doubles = NDArray[np.float64]
 
 

@@ -181,23 +181,6 @@ class FMRIAutoencoder(nn.Module):
         """Patterns after encoding and decoding, shape (batch, voxels)."""
         return self.decode(self.encode(patterns))
 
-    def reconstruct_hidden(self, patterns: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """Every voxel of patterns of which some voxels were not seen.
-
-        Parameters
-        ----------
-        patterns : torch.Tensor, shape (batch, voxels)
-            Standardised, so that zero is each voxel's mean: what a hidden voxel is set to.
-        hidden : torch.Tensor of bool, shape (batch, voxels)
-            As `draw_hidden_voxels` gives it. Hidden are voxels and not tokens, because each token of a region sees
-            all of its voxels: other tokens would tell what a hidden one held.
-
-        Returns
-        -------
-        torch.Tensor, shape (batch, voxels)
-        """
-        return self(patterns.masked_fill(hidden, 0.0))
-
     def _check_voxels(self, patterns: torch.Tensor) -> None:
         expected = sum(self.config.voxels)
         if patterns.ndim != 2 or patterns.shape[1] != expected:

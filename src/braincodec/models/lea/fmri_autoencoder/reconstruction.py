@@ -127,6 +127,9 @@ def dropping_voxels(share: float) -> Hide:
 def hiding_runs(share: float, run: int | None) -> Hide:
     """Runs of neighbouring voxels are hidden: set to zero, each voxel's mean.
 
+    Voxels and not tokens, because each token of a region sees all of its voxels: other tokens would tell what a hidden
+    one held.
+
     Parameters
     ----------
     share : float
