@@ -13,7 +13,8 @@ from braincodec.atomic import atomic_path
 from braincodec.errors import InputValueError
 
 THUMBNAIL = 112  # pixels of the longer side
-GAP, BETWEEN, MARGIN = 3, 14, 12
+GAP, BETWEEN, MARGIN = 3, 24, 12
+AFTER_SEEN = 10  # what was seen stands apart from what was decoded
 CAPTION = 15  # height of a line, in pixels
 WIDTH = 1500
 CHARACTER = 7  # width of one, in the font that comes with Pillow
@@ -82,8 +83,8 @@ def _drawn(samples: NDArray[np.uint8], names: Sequence[str], seen: NDArray[np.ui
     from PIL import Image, ImageDraw, ImageFont
 
     size = _thumbnail_size(samples.shape[3], samples.shape[2])
-    cells = samples.shape[1] + (seen is not None)
-    group = (cells * (size[0] + GAP) - GAP, size[1] + CAPTION)
+    before = 0 if seen is None else size[0] + AFTER_SEEN
+    group = (before + samples.shape[1] * (size[0] + GAP) - GAP, size[1] + CAPTION)
     columns = max(1, min(len(names), (WIDTH - 2 * MARGIN + BETWEEN) // (group[0] + BETWEEN)))
     rows = -(-len(names) // columns)
     width = max(2 * MARGIN + columns * (group[0] + BETWEEN) - BETWEEN, 2 * MARGIN + CHARACTER * len(heading))
@@ -95,10 +96,11 @@ def _drawn(samples: NDArray[np.uint8], names: Sequence[str], seen: NDArray[np.ui
         row, column = divmod(place, columns)
         left = MARGIN + column * (group[0] + BETWEEN)
         top = MARGIN + CAPTION + BETWEEN // 2 + row * (group[1] + BETWEEN)
-        pictures = [*([] if seen is None else [seen[place]]), *samples[place]]
-        for cell, picture in enumerate(pictures):
+        placed = [(0, seen[place])] if seen is not None else []
+        placed += [(before + cell * (size[0] + GAP), picture) for cell, picture in enumerate(samples[place])]
+        for shift, picture in placed:
             small = Image.fromarray(np.ascontiguousarray(picture)).resize(size, Image.Resampling.LANCZOS)
-            canvas.paste(small, (left + cell * (size[0] + GAP), top))
+            canvas.paste(small, (left + shift, top))
         draw.text((left, top + size[1] + 1), _shortened(name, group[0] // CHARACTER), INK, font)
     return canvas
 

@@ -9,13 +9,13 @@ from typing import Any
 from braincodec.errors import BraincodecError, MissingExtraError
 from braincodec.evaluation import Scores
 
-# file, function of `braincodec.viz`
-OF_SCORES = {
-    "accuracy-by-region.png": "plot_accuracy_by_roi",
-    "profile-and-pattern-correlations.png": "plot_profile_and_pattern",
-    "profile-correlations-of-voxels.png": "plot_accuracy_histogram",
-    "accuracy-against-ceiling.png": "plot_accuracy_against_ceiling",
-    "decoding-scores.png": "plot_decoding_scores",
+# file: function of `braincodec.viz`, and its options
+OF_SCORES: dict[str, tuple[str, dict[str, Any]]] = {
+    "accuracy-by-region.png": ("plot_accuracy_by_roi", {}),
+    "profile-and-pattern-correlations.png": ("plot_profile_and_pattern", {}),
+    "profile-correlations-of-voxels.png": ("plot_accuracy_histogram", {"metric": "correlation"}),
+    "accuracy-against-ceiling.png": ("plot_accuracy_against_ceiling", {}),
+    "decoding-scores.png": ("plot_decoding_scores", {}),
 }
 
 
@@ -47,7 +47,7 @@ def draw_figures(
     drawn = []
     plans: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
         (PATTERNS, "plot_response_patterns", (predicted, measured), {"images": seen}),
-        *((name, function, (scores,), {}) for name, function in OF_SCORES.items()),
+        *((name, function, (scores,), options) for name, (function, options) in OF_SCORES.items()),
     ]
     for name, function, data, options in plans:
         try:

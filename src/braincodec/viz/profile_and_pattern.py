@@ -75,8 +75,8 @@ def plot_profile_and_pattern(
         words = []
         for panel, part, (title, note) in zip(panels, parts, PANELS.values(), strict=True):
             _draw(panel, part, regions, people)
-            layout.title(panel, title, f"{note}{_key(part)}")
-            panel.set_xlabel("Correlation")
+            layout.title(panel, title, note)
+            panel.set_xlabel(f"Correlation{_key(part)}")
             words.append(f"{title}: {listed([_row_words(row, people) for row in part.itertuples()], MOST_REGIONS)}")
         panels[1].tick_params(labelleft=False)
         if len(people) > 1:
@@ -118,7 +118,7 @@ def _key(rows: pd.DataFrame) -> str:
         for name, text in (("ceiling", "grey: noise ceiling"), ("floor", "black: floor"))
         if rows[name].notna().any()
     ]
-    return "".join(f"; {text}" for text in known)
+    return f" ({', '.join(known)})" if known else ""
 
 
 def _span(rows: pd.DataFrame) -> tuple[float, float]:
