@@ -66,6 +66,12 @@ def test_the_autoencoder_gives_both_directions_and_is_stored(lea, data, tmp_path
     assert "Learning curve" in (tmp_path / "lea" / "README.md").read_text()
 
 
+def test_cross_validation_of_latents_that_know_all_folds_is_called_too_good(lea, data):
+    assert "too good" in lea.description.training["alignment"]["caution"]
+    other = bc.LEA(generator="retrieval", fmri_latent="components", **GABOR).fit(data)
+    assert "caution" not in other.description.training["alignment"]
+
+
 def test_neither_direction_depends_on_the_batch_size(lea, data):
     seen, fmri = data.part("test")
     together, latents = lea.encode(seen).values, lea.fmri_latents(fmri).values

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
     from braincodec.models.lea.recipe import LEARecipe
 
+# of the r2 in `report`, where the latents are those of a network that was fitted to the same trials
+SEEN_BY_AUTOENCODER = (
+    "cross-validation is of the maps alone: the autoencoder knows the patterns of all folds, so r2 is too good; scores "
+    "of stimuli that were held out are not"
+)
+
 
 class Aligned(NamedTuple):
     """What aligns the two.
@@ -116,6 +122,8 @@ def align(recipe: LEARecipe, pairs: Pairs, progress: bool | None) -> Aligned:
         if recipe.inverts_encoding:
             inversion = fit_inversion(encoding, residuals, pairs.embeddings, recipe.inversion)
     report |= {"decoding": decoding.summary(), "encoding": encoding.summary()}
+    if recipe.fmri_latent == "autoencoder":
+        report["caution"] = SEEN_BY_AUTOENCODER
     head = None
     if recipe.retrieval == "head":
         latents, embeddings, groups = pairs.of_stimuli()

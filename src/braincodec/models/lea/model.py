@@ -96,7 +96,10 @@ class LEA(AlignedDecoder):
         patterns by one mean and deviation of all training values, as published autoencoders want them.
         ``"published"``: as LEA's public code did for god and bold5000; see `published_standardisation`.
     repetitions : {"single", "average"}
-        Whether each training trial is an example, or the mean over the trials of a stimulus.
+        Whether each training trial is an example, or the mean over the trials of a stimulus. What is decoded is
+        averaged in either case. Single trials have more noise: then predictions of averages vary less than those out
+        of fold, which ``rescale="training"`` does not see, and a generator that inverts the encoding direction takes
+        their noise for larger than it is.
     regions : str or sequence of str, optional
         Regions whose voxels are used; a voxel in several belongs to the first. Default: all voxels. Those that
         are NaN in every training trial are left out with a warning, and predicted as NaN.
