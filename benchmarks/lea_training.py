@@ -16,7 +16,8 @@ from braincodec.models.lea.fmri_autoencoder import FMRIAutoencoder
 from braincodec.models.lea.fmri_autoencoder.reconstruction import Reconstruction, SubjectInTraining, dropping_voxels
 from braincodec.models.lea.fmri_autoencoder.settings import FMRIAutoencoderSettings
 from braincodec.models.lea.token_generator import TokenGenerator, TokenGeneratorSettings
-from braincodec.models.lea.token_generator.training import TokenGeneratorTask, TokenizedImages
+from braincodec.models.lea.token_generator.tokenized import TokenizedImages
+from braincodec.models.lea.token_generator.training import TokenGeneratorTask
 from braincodec.models.lea.tokenizer import Tokenizer
 from braincodec.models.lea.tokenizer.images import TrainingImages
 from braincodec.models.lea.tokenizer.settings import TokenizerSettings

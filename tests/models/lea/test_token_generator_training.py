@@ -83,9 +83,10 @@ def test_hidden_tokens_are_not_seen():
 
 
 def _task():
-    from braincodec.models.lea.token_generator.training import _checked, _first_network
+    from braincodec.models.lea.token_generator.tokenized import checked_images
+    from braincodec.models.lea.token_generator.training import _first_network
 
-    images = _checked(*world(20), ENTRIES, "training")
+    images = checked_images(*world(20), ENTRIES, "training")
     network = _first_network(settings(), ENTRIES, images)
     return network, TokenGeneratorTask(network, images, images, settings(), torch.device("cpu"))
 
@@ -193,12 +194,12 @@ def test_checkpoints_that_cannot_be_the_start_are_named(tmp_path):
 
 
 def test_given_validation_images_choose_the_epoch_and_held_out_ones_are_not_copies():
-    from braincodec.models.lea.token_generator.training import _checked, _divided
+    from braincodec.models.lea.token_generator.tokenized import checked_images, divided
 
     assert fit(epochs=1, validation=world(9, seed=3)).best_epoch == 1
     tokens, vectors = world(30)
-    twice = _checked(np.concatenate([tokens, tokens]), np.concatenate([vectors, vectors]), ENTRIES, "training")
-    train, held_out = _divided(twice, settings(held_out=0.3))
+    twice = checked_images(np.concatenate([tokens, tokens]), np.concatenate([vectors, vectors]), ENTRIES, "training")
+    train, held_out = divided(twice, settings(held_out=0.3))
     assert len(train.tokens) + len(held_out.tokens) == 60
     kept = {tuple(row) for row in train.tokens.tolist()}
     assert not kept & {tuple(row) for row in held_out.tokens.tolist()}

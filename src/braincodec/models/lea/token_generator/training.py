@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from braincodec.device import resolve_device
-from braincodec.errors import InputTypeError, InputValueError
+from braincodec.errors import InputValueError
 from braincodec.models.gradient_training import (
     Checkpoints,
     GradientTask,
@@ -26,6 +26,7 @@ from braincodec.models.gradient_training.optimisation import autocast
 from braincodec.models.lea.checkpoints import load_token_generator
 from braincodec.models.lea.token_generator.network import TokenGenerator
 from braincodec.models.lea.token_generator.objective import disturbed, draw_masks, masked_cross_entropy, masks_of
+from braincodec.models.lea.token_generator.tokenized import TokenizedImages, check_alike, checked_images, divided
 from braincodec.models.tensors import add_tensor
 
 if TYPE_CHECKING:
@@ -33,25 +34,6 @@ if TYPE_CHECKING:
 
 # of each validation image, at evenly spread masked shares, so that few images give a steady criterion
 VALIDATION_MASKS = 4
-MOST_ROWS_NAMED = 5
-
-
-class TokenizedImages(NamedTuple):
-    """Images as the token generator learns from them.
-
-    Parameters
-    ----------
-    tokens : torch.Tensor of int64, shape (n, places)
-    embeddings : torch.Tensor of float32, shape (n, embedding)
-    """
-
-    tokens: torch.Tensor
-    embeddings: torch.Tensor
-
-    def rows(self, rows: NDArray[np.int64]) -> TokenizedImages:
-        """Some of the images."""
-        chosen = torch.from_numpy(rows)
-        return TokenizedImages(self.tokens[chosen], self.embeddings[chosen])
 
 
 class TrainedTokenGenerator(NamedTuple):
@@ -122,12 +104,12 @@ def fit_token_generator(
     >>> [sorted(entry) for entry in trained.curve][1]
     ['epoch', 'loss', 'validation_accuracy', 'validation_loss']
     """
-    train = _checked(tokens, embeddings, codebook_size, "training")
+    train = checked_images(tokens, embeddings, codebook_size, "training")
     if validation is None:
-        train, held_out = _divided(train, settings)
+        train, held_out = divided(train, settings)
     else:
-        held_out = _checked(*validation, codebook_size, "validation")
-        _check_alike(train, held_out)
+        held_out = checked_images(*validation, codebook_size, "validation")
+        check_alike(train, held_out)
     target = resolve_device(device)
     network = _first_network(settings, codebook_size, train)
     task = TokenGeneratorTask(network.to(target), train, held_out, settings, target)
@@ -250,47 +232,6 @@ def _first_network(settings: TokenGeneratorSettings, codebook_size: int, train: 
             weights |= {f"decoder_embed.{name}": own for name, own in network.decoder_embed.state_dict().items()}
         network.load_state_dict(weights)
         return network
-
-
-def _checked(tokens: ArrayLike, embeddings: ArrayLike, codebook_size: int, what: str) -> TokenizedImages:
-    ids, vectors = np.asarray(tokens), np.asarray(embeddings)
-    if ids.dtype.kind not in "iu" or vectors.dtype.kind not in "iuf":
-        raise InputTypeError(
-            f"tokens must be whole numbers and embeddings numbers, got {ids.dtype} and {vectors.dtype}"
-        )
-    if ids.ndim != 2 or vectors.ndim != 2 or len(ids) != len(vectors) or not ids.size or not vectors.size:
-        raise InputValueError(
-            f"{what} tokens must have shape (n, places) and embeddings (n, dimension), "
-            f"got {ids.shape} and {vectors.shape}"
-        )
-    if ids.min() < 0 or ids.max() >= codebook_size:
-        raise InputValueError(
-            f"{what} tokens must be entries of the codebook, 0 to {codebook_size - 1}; got {ids.min()} to {ids.max()}"
-        )
-    bad = np.flatnonzero(~np.isfinite(vectors).all(1))
-    if len(bad):
-        named = ", ".join(map(str, bad[:MOST_ROWS_NAMED])) + (" ..." if len(bad) > MOST_ROWS_NAMED else "")
-        raise InputValueError(f"{what} embeddings must be finite; rows with NaN or infinity: {named}")
-    return TokenizedImages(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(vectors.astype(np.float32)))
-
-
-def _check_alike(train: TokenizedImages, validation: TokenizedImages) -> None:
-    for what, ours, theirs in zip(("tokens an image", "values an embedding"), train, validation, strict=True):
-        if ours.shape[1] != theirs.shape[1]:
-            raise InputValueError(f"validation has {theirs.shape[1]} {what}, training {ours.shape[1]}")
-
-
-def _divided(images: TokenizedImages, settings: TokenGeneratorSettings) -> tuple[TokenizedImages, TokenizedImages]:
-    """Training and held-out images; those with the very same tokens are on one side."""
-    _, image = np.unique(images.tokens.numpy(), axis=0, return_inverse=True)
-    image = image.reshape(-1)
-    different = int(image.max()) + 1
-    if different < 2:
-        raise InputValueError("the token generator learns from at least 2 images that differ in their tokens, got 1")
-    count = min(different - 1, max(1, round(settings.held_out * different)))
-    chosen = np.random.default_rng([settings.seed, different]).permutation(different)[:count]
-    held_out = np.isin(image, chosen)
-    return images.rows(np.flatnonzero(~held_out)), images.rows(np.flatnonzero(held_out))
 
 
 def _identity(
