@@ -143,6 +143,10 @@ most of the 100 images of the ten-fold rows had, as one of eight settings was ch
 from the chosen LEA by what is named, and keep its other settings. `Inverted` decodes by the encoding direction alone;
 `pixel components` reads the embedding out of the voxels by ridge, and pixels out of that. `Transductive` looks at the
 other test images, and cannot decode one alone.
+
+The settings compared differ by about a standard error or less: the result does not hang on which was taken. Ten images
+do not tell it from the best published one, whose figures lie in the interval. What is blurred in a decoded image is
+what 32 deformed training images that explain the response about equally well do not agree on.
 """
 
 DIGITS_ENCODING = """\
