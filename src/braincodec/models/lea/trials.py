@@ -130,7 +130,7 @@ def _refuse_gaps(trials: Trials, examples: Examples, columns: NDArray[np.int64])
     if len(unseen):
         first = str(examples.stimuli.ids[unseen[0]])
         raise InputValueError(
-            f"{len(unseen):,} of {len(examples.stimuli):,} training stimuli of {whose} have no response, in any trial; "
+            f"{len(unseen):,} of {len(examples.stimuli):,} stimuli of {whose} have no response, in any trial; "
             f"the first is {first!r}. Leave them out of the recording"
         )
     finite = np.isfinite(trials.patterns)
