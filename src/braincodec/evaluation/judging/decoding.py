@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from braincodec.datasets.base import Recording
 from braincodec.errors import InputValueError, MissingExtraError, MissingFileError, UnreachableError
 from braincodec.evaluation.definition import UndefinedScoreWarning
-from braincodec.evaluation.judging.embeddings import EMBEDDING_METRICS, NEEDED, can_embed, score_embeddings
+from braincodec.evaluation.judging.embeddings import (
+    EMBEDDING_METRICS,
+    MEAN_IMAGE,
+    NEEDED,
+    SHUFFLED,
+    can_embed,
+    score_embeddings,
+)
 from braincodec.evaluation.judging.image_scorers import ImageScorer, image_scorer
 from braincodec.evaluation.judging.images import mean_image, read_images, samples_of
 from braincodec.evaluation.judging.null import derangements, mean_of_others, shuffled_means
@@ -29,7 +36,6 @@ from braincodec.progress import progress_bar
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.uint8]
-SHUFFLED, MEAN_IMAGE = "shuffled pairs", "mean training image"
 # random pairings whose scores are averaged for the floor, where not all of them can be looked at
 SHUFFLES = 3
 THUMBNAIL = 128  # pixels of the longer side
