@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from braincodec.atomic import (
     exclusive_lock,
@@ -44,6 +44,11 @@ class StagedFolder:
     overwrite : bool
         Replace an earlier result, and discard an interrupted run that had another identity.
 
+    Raises
+    ------
+    OutputError
+        Where `output` is no name for a new folder.
+
     Examples
     --------
     >>> import tempfile
@@ -59,6 +64,9 @@ class StagedFolder:
         self, output: str | Path, mark: str, identity: Mapping[str, Any], what: str, *, overwrite: bool = False
     ) -> None:
         self.output, self.mark, self.what, self.overwrite = Path(output).expanduser(), mark, what, overwrite
+        if self.output.name in ("", ".."):
+            inside = self.output / "new"
+            raise OutputError(f"{str(self.output)!r} is no name for a new folder; take one inside it: {inside}")
         self.identity: dict[str, Any] = json.loads(json.dumps(dict(identity)))
         self.path = self.output.with_name(f"{self.output.name}{PARTIAL}")
         self.resumed = False
@@ -76,13 +84,11 @@ class StagedFolder:
         ------
         OutputError
         """
-        if self.output.name in ("", ".."):
-            raise OutputError(f"{str(self.output)!r} is no name for a new folder; take one inside it")
         refuse_existing(self.output, overwrite=self.overwrite)
         if os.path.lexists(self.output):
             refuse_other_folder(self.output, self.mark, self.what)
 
-    def __enter__(self) -> StagedFolder:
+    def __enter__(self) -> Self:
         """Make the folder, or take up that of an interrupted run (`resumed` then).
 
         Raises
@@ -97,7 +103,7 @@ class StagedFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = exclusive_lock(self.path / LOCK)
             self.resumed = self._continues()
-            write_json(self.path / self.mark, self.identity)
+            self._write_mark()
         except BraincodecError:
             self._close()
             raise
@@ -120,7 +126,7 @@ class StagedFolder:
         """Give the result its final name; what was kept for resuming goes."""
         self._close()
         try:
-            remove(self.workspace)
+            remove(self.path / WORKSPACE)
             remove(self.path / LOCK)
             replace(self.path, self.output)
         except OSError as error:
@@ -134,14 +140,11 @@ class StagedFolder:
             if found:
                 raise OutputError(f"{self.path} is in the way: no interrupted run, but {', '.join(found[:5])}")
             return False
-        before: Any = None
-        with contextlib.suppress(ValueError, OSError):  # cut short, or edited
-            before = json.loads(known.read_text(encoding="utf-8"))
+        before = self._read_mark()
         if before == self.identity:
             return True
-        if self._holds_work() and not self.overwrite:
-            known_before = isinstance(before, dict)
-            words = differences(before, self.identity) if known_before else "that cannot be read"
+        if self._holds_results() and not self.overwrite:
+            words = differences(before, self.identity) if before is not None else "that cannot be read"
             raise InputValueError(
                 f"{self.path} holds an interrupted run with other settings ({words}); choose another output, or "
                 "discard it (--overwrite, overwrite=True)"
@@ -150,6 +153,20 @@ class StagedFolder:
             if item.name not in (LOCK, WORKSPACE):  # what is in the workspace is named by what decides it
                 remove(item)
         return False
+
+    def _write_mark(self) -> None:
+        write_json(self.path / self.mark, self.identity)
+
+    def _read_mark(self) -> dict[str, Any] | None:
+        """Identity of the run that lies there; None where its mark was cut short or edited."""
+        with contextlib.suppress(ValueError, OSError):
+            before = json.loads((self.path / self.mark).read_text(encoding="utf-8"))
+            return before if isinstance(before, dict) else None
+        return None
+
+    def _holds_results(self) -> bool:
+        """Whether something would be lost to a run of another identity."""
+        return self._holds_work()
 
     def _holds_work(self) -> bool:
         return any(path.is_file() and path.name not in (LOCK, self.mark) for path in self.path.rglob("*"))

@@ -227,11 +227,11 @@ def test_two_processes_do_not_write_the_same_result(tmp_path):
     from braincodec.training.folder import ResultFolder
 
     config = TrainConfig.parse(settings(output=tmp_path / "out"))
-    first = ResultFolder(tmp_path / "out", config, overwrite=False)
-    first.begin()
-    with pytest.raises(OutputError, match="another process"):
+    with (
+        ResultFolder(tmp_path / "out", config, overwrite=False),
+        pytest.raises(OutputError, match="another process"),
+    ):
         train(settings(output=tmp_path / "out"))
-    first.close()
     assert train(settings(output=tmp_path / "out")).path == tmp_path / "out"
 
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from braincodec.artefact import CONFIG, read_config
 from braincodec.atomic import atomic_path, write_error
-from braincodec.errors import BraincodecError, InputTypeError, InputValueError, MissingExtraError, OutputError
+from braincodec.errors import BraincodecError, InputTypeError, InputValueError, MissingExtraError
 from braincodec.evaluation.scores import Scores
-from braincodec.staged_folder import OF_THE_DISK
 from braincodec.training.checks import check_names
 from braincodec.training.config import TrainConfig
 from braincodec.training.data import (
@@ -28,7 +27,7 @@ from braincodec.training.data import (
     pieces_of,
     regions_of_anybody,
 )
-from braincodec.training.folder import REPORT, REPORTS, ResultFolder, refuse_output
+from braincodec.training.folder import REPORT, REPORTS, ResultFolder
 from braincodec.training.overrides import with_overrides
 from braincodec.training.result import TrainedModel, TrainResult, score_line, scores_table
 from braincodec.training.scoring import score_model, with_scores
@@ -100,7 +99,7 @@ def train(
     """
     resolved = resolve(config, overrides, allow_import=allow_import)
     if resolved.output is not None:
-        refuse_output(Path(resolved.output).expanduser(), resolved, overwrite=overwrite)
+        ResultFolder(Path(resolved.output), resolved, overwrite=overwrite).refuse()
     check_names(resolved)
     dataset = open_dataset(resolved.dataset)
     pieces = _pieces(resolved, dataset, chosen_subjects(dataset, resolved.subject))
@@ -109,9 +108,8 @@ def train(
         raise InputValueError(f"no subject that was chosen has any of the regions {', '.join(resolved.roi or ())}")
     if resolved.output is None:
         return _train_in_memory(resolved, chain([first], pieces), progress, say)
-    folder = ResultFolder(Path(resolved.output).expanduser(), resolved, overwrite=overwrite)
-    with _errors_explained(folder):
-        if folder.begin():
+    with ResultFolder(Path(resolved.output), resolved, overwrite=overwrite) as folder:
+        if folder.resumed:
             say(f"an interrupted run goes on: {folder.path}")
         models: list[TrainedModel] = []
         for recording, piece in chain([first], pieces):
@@ -186,20 +184,6 @@ def _pieces(config: TrainConfig, dataset: Dataset, subjects: list[str]) -> Itera
         for piece in pieces_of(config, recording, of_others):
             judged_part(config, recording.split)
             yield in_regions(recording, piece.rois), piece
-
-
-@contextlib.contextmanager
-def _errors_explained(folder: ResultFolder) -> Iterator[None]:
-    """Say of what the disk refuses that the run goes on; after other mistakes leave no empty folder behind."""
-    try:
-        yield
-    except OSError as error:
-        if folder.begun and (isinstance(error, OutputError) or error.errno in OF_THE_DISK):
-            raise folder.explain(error) from error
-        raise
-    finally:
-        folder.abandon()
-        folder.close()
 
 
 def _train_in_memory(
