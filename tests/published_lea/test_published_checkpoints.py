@@ -118,6 +118,22 @@ def test_a_checkpoint_of_another_network_is_told_with_the_first_names_that_diffe
         plan_lea_inference("god", god, 1, "out", autoencoder=checkpoints["tokenizer"], **RUN)
 
 
+def test_a_token_generator_without_its_tokenizer_is_told_what_is_missing(god, checkpoints):
+    with pytest.raises(
+        InputValueError, match=r"maskgit.pth holds no image tokenizer; name the checkpoint .*--tokenizer"
+    ):
+        plan_lea_inference("god", god, 1, "out", maskgit=checkpoints["maskgit"], **RUN)
+
+
+def test_a_token_generator_of_another_image_embedding_is_refused_and_no_name_is_made_up(god, checkpoints, tmp_path):
+    maskgit = networks.token_generator(tmp_path, EMBEDDING + 1)
+    with pytest.raises(
+        InputValueError, match=r"reads embeddings of 641 values, gabor:bank gives 640: .* trained with$"
+    ):
+        lea_inference("god", god, 1, tmp_path / "out", **checkpoints | {"maskgit": maskgit}, **OWN)
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_autoencoder_of_another_subject_is_told_with_whose_it_could_be(god, tmp_path, monkeypatch):
     from braincodec.datasets import Counts
     from braincodec.datasets.god.dataset import GenericObjectDecoding

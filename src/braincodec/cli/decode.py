@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,10 +84,11 @@ def _open_model(model: str, store: str | None, subject: str | None) -> Any:
     if isinstance(subjects, list) and len(subjects) > 1:
         raise InputValueError(f"one model decodes at a time; --subject names {len(subjects)}")
     if not Path(model).is_dir():
-        if store is None and os.sep in model:
+        if not store:
             from braincodec.errors import MissingFileError
 
-            raise MissingFileError(model, "folder of a model")
+            hint = "an identifier takes --store too, or the environment variable " + STORE_VARIABLE
+            raise MissingFileError(model, "folder of a model", hint)
         return open_given_store(store).encoder(model, subjects[0] if isinstance(subjects, list) else 1)
     from braincodec.artefact import read_encoder
     from braincodec.training.stored import stored_models

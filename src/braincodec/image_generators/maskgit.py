@@ -19,7 +19,7 @@ from braincodec.image_generators.images import ImageSize
 from braincodec.image_generators.latent_autoencoder import as_pixels
 from braincodec.image_generators.request import Request
 from braincodec.image_generators.sampling import Copies, Network
-from braincodec.models.lea.checkpoints import load_token_generator, load_tokenizer
+from braincodec.models.lea.checkpoints import load_token_generator, load_tokenizer, load_tokenizer_of
 from braincodec.models.lea.tiles import in_tiles
 from braincodec.models.lea.token_generator import (
     SamplingConfig,
@@ -142,16 +142,19 @@ class MaskGIT(ImageGenerator):
         self.history, self._copies = {}, Copies()
         config = self.config
         generator_file = config.token_generator_checkpoint
-        tokenizer_file = config.tokenizer_checkpoint or generator_file
-        if tokenizer_file is None:
+        tokenizer_file = config.tokenizer_checkpoint
+        if tokenizer_file is None and generator_file is None:
             return
         if generator_file is None and config.token_generator_training is None:
             raise InputValueError(
                 "maskgit: token_generator_checkpoint is missing beside tokenizer_checkpoint; or give "
                 "token_generator_training, to train one"
             )
-        tokenizer = load_tokenizer(tokenizer_file)
-        self._take(tokenizer, None if generator_file is None else load_token_generator(generator_file))
+        if generator_file is None:
+            self._take(load_tokenizer(str(tokenizer_file)), None)
+        else:
+            token_generator = load_token_generator(generator_file)
+            self._take(load_tokenizer_of(generator_file, tokenizer_file), token_generator)
         names = {
             name: Path(path).name if path else None
             for name in ("tokenizer_checkpoint", "token_generator_checkpoint")

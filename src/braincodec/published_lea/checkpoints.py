@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from braincodec.errors import InputValueError
-from braincodec.models.lea.checkpoints import load_fmri_autoencoder, load_token_generator, load_tokenizer
+from braincodec.models.lea.checkpoints import (
+    load_fmri_autoencoder,
+    load_token_generator,
+    load_tokenizer,
+    load_tokenizer_of,
+)
 from braincodec.models.lea.given_patterns import subjects_with
 
 if TYPE_CHECKING:
@@ -41,7 +46,7 @@ def check_checkpoints(made: MadeOf, recording: Recording, regions: Regions) -> N
     if "token_generator" in checkpoints:
         path = checkpoints["token_generator"]
         generator = load_token_generator(path).config
-        tokenizer = load_tokenizer(checkpoints.get("tokenizer", path)).config
+        tokenizer = load_tokenizer_of(path, checkpoints.get("tokenizer")).config
         if tokenizer.codebook_size != generator.codebook_size:
             raise InputValueError(
                 f"the tokenizer's codebook has {tokenizer.codebook_size} entries, the token generator of {path} draws "

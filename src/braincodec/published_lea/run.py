@@ -237,8 +237,10 @@ def _scores(computed: Computed, prepared: Prepared, folder: Path, means: Means) 
         progress=means.progress,
         name=f"LEA, {settings.dataset} subject {settings.subject}",
     )
+    judged = scores.about["warnings"]
     known = computed.model.description.training.get("warnings", [])
-    scores.about["warnings"] = list(dict.fromkeys([*_remarks(prepared), *known, *scores.about["warnings"]]))
+    known = [note for note in known if not any(note in other for other in judged)]
+    scores.about["warnings"] = list(dict.fromkeys([*_remarks(prepared), *known, *judged]))
     scores.about["inference"] = dict(prepared.plan.rows)
     scores.save(folder, overwrite=True)
     with atomic_path(folder.with_name(SCORES_TABLE), overwrite=True) as temporary:

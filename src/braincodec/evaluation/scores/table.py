@@ -169,6 +169,9 @@ def readable_table(table: pd.DataFrame) -> pd.DataFrame:
     ...        "low": 0.3, "high": 0.5, "level": 0.95, "n_stimuli": 100, "n_units": 20, "chance": 0, "p_value": 0.001}
     >>> readable_table(make_table([row])).loc[0, ["value", "95 % interval", "p"]].tolist()
     ['0.400', '0.300 to 0.500', '0.001']
+    >>> of_images = row | {"metric": "pixel_correlation", "roi": "all", "n_units": 0}
+    >>> readable_table(make_table([row, of_images]))["units"].tolist()
+    ['20', '-']
     """
     shown = table[shown_key(table)].copy()
     shown["stimuli"] = table["n_stimuli"].astype(str)
@@ -196,6 +199,8 @@ def interval_name(table: pd.DataFrame) -> str:
 
 
 def _with_excluded(units: int, left_out: int) -> str:
+    if not units and not left_out:
+        return "-"  # of images
     return f"{units:,}" + (f" (-{left_out:,})" if left_out else "")
 
 

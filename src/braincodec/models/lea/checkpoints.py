@@ -99,6 +99,22 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     return network.to_channels_last()
 
 
+def load_tokenizer_of(token_generator: str | Path, tokenizer: str | Path | None = None) -> Tokenizer:
+    """The image tokenizer that belongs to a token generator: in a file of its own, or inside the generator's.
+
+    Raises
+    ------
+    InputValueError
+        When it is in neither.
+    """
+    if tokenizer is None and not any(name.startswith(TOKENIZER.part) for name in read_checkpoint(token_generator)[0]):
+        raise InputValueError(
+            f"{token_generator} holds no image tokenizer; name the checkpoint of the one that the token generator was "
+            "trained with (tokenizer_checkpoint, or --tokenizer)"
+        )
+    return load_tokenizer(token_generator if tokenizer is None else tokenizer)
+
+
 def load_token_generator(path: str | Path, *, heads: int | None = None) -> TokenGenerator:
     """The token generator of a published checkpoint; parameters and errors as for `load_fmri_autoencoder`."""
     return _load(path, TOKEN_GENERATOR, heads)

@@ -197,10 +197,11 @@ def _check_width(generator: ImageGenerator, extractor: FeatureExtractor) -> None
         return
     found = sum(int(np.prod(shape)) for shape in extractor.feature_shapes(size).values())
     if found != generator.embedding.dimension:
+        known = generator.embedding.name  # a checkpoint does not say it: then it is the one that was asked for
         raise InputValueError(
             f"the {generator.kind} generator reads embeddings of {generator.embedding.dimension} values, "
             f"{extractor.config.backbone} gives {found}: choose the image embedding that it was trained with"
-            f"{f', {generator.embedding.name}' if generator.embedding.name else ''}"
+            f"{f', {known}' if known and known != extractor.config.backbone else ''}"
         )
 
 

@@ -217,7 +217,8 @@ def _refuse_not_finite(values: NDArray[Any], units: xr.Dataset, used: NDArray[np
     named = "; ".join(unit_name(units, int(column)) for column in columns[:MOST_NAMED])
     more = f" and {len(columns) - MOST_NAMED:,} more" if len(columns) > MOST_NAMED else ""
     raise InputValueError(
-        f"{rows:,} of {len(values):,} patterns hold NaN or infinity, in {len(columns):,} voxels: {named}{more}. "
+        f"{rows:,} of {len(values):,} patterns hold NaN or infinity, in {len(columns):,} "
+        f"voxel{'s' if len(columns) > 1 else ''}: {named}{more}. "
         "Fill them in, or leave these patterns out"
     )
 
