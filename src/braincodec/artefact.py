@@ -47,7 +47,7 @@ class ArtefactConfig(Config):
     description: ModelDescription
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artefact:
     """The parts of one trained model as read from `path`."""
 
@@ -56,6 +56,13 @@ class Artefact:
     tensors: dict[str, torch.Tensor]
     units: xr.Dataset
     card: str
+
+    def __repr__(self) -> str:
+        values = sum(tensor.numel() for tensor in self.tensors.values())
+        return (
+            f"<Artefact {str(self.path)!r}: {self.config.description.model}, kind {self.config.kind}, "
+            f"{len(self.tensors):,} tensors of {values:,} values>"
+        )
 
     def encoder(self, backbone: Backbone | None = None) -> Encoder:
         """The encoder that the parts make up.

@@ -185,6 +185,13 @@ def test_decode_refuses_what_does_not_fit_and_leaves_nothing(run, trained, fmri,
     assert set(tmp_path.iterdir()) == before
 
 
+def test_decode_names_a_folder_that_is_not_there_and_the_other_way_to_name_a_model(run, fmri, tmp_path, monkeypatch):
+    monkeypatch.delenv("BRAINCODEC_STORE", raising=False)
+    outcome = run("decode", fmri, "-m", "no-such-model", "-o", tmp_path / "out")
+    assert outcome.code == 1
+    assert "folder of a model not found: no-such-model" in outcome.err and "--store" in outcome.err
+
+
 def test_decode_refuses_a_gallery_of_one(run, trained, fmri, tmp_path):
     (tmp_path / "gallery").mkdir()
     Image.new("RGB", (32, 32)).save(tmp_path / "gallery" / "only.png")

@@ -180,6 +180,7 @@ def test_accuracy_is_the_median_of_the_best_score(tmp_path):
     encoder = fwrf(4)
     encoder.units["accuracy_correlation"] = ("unit", np.array([0.1, 0.3, np.nan, 0.2]))
     assert read_artefact(encoder.save(tmp_path / "a")).config.description.accuracy == pytest.approx(0.2)
+    assert len(repr(read_artefact(tmp_path / "a"))) < 300  # and no tensor in it
     encoder.units["accuracy_noise_normalised"] = ("unit", np.array([0.5, 0.7, 0.6, np.nan]))
     assert read_artefact(encoder.save(tmp_path / "b")).config.description.accuracy == pytest.approx(0.6)
     stated = fwrf(4, accuracy=0.9)

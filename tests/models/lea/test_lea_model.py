@@ -187,13 +187,16 @@ def test_transductive_rescaling_works_in_both_directions_and_is_never_the_defaul
         lea.decode(fmri, rescale="test")
 
 
-def test_a_gallery_may_be_images_embeddings_or_one_image(lea, data):
+def test_a_gallery_may_be_images_or_embeddings_and_leaves_a_choice(lea, data):
     seen, fmri = data.part("test")
     by_images = lea.retrieve(fmri, seen, k=3)
     xr.testing.assert_equal(by_images, lea.retrieve(fmri, lea.embed(seen), k=3))
     numbered = lea.retrieve(fmri, lea.embed(seen).values, k=3)["id"].values.astype(int)
     np.testing.assert_array_equal(seen.ids[numbered], by_images["id"].values)
-    assert lea.retrieve(fmri, seen[:1], k=3).sizes["rank"] == 1
+    assert lea.retrieve(fmri, seen[:2], k=3).sizes["rank"] == 2
+    for alone in (seen[:1], lea.embed(seen[:1])):
+        with pytest.raises(InputValueError, match="at least 2 images to choose from, this one has 1"):
+            lea.retrieve(fmri, alone)
     with pytest.raises(InputValueError, match="shape"):
         lea.retrieve(fmri, np.zeros((4, 3)))
     with pytest.raises(InputValueError, match="k is 0; expected 1 or more"):
@@ -208,7 +211,11 @@ BAD = {
     "text": (lambda x: x.astype(str), InputTypeError, "must be real numbers"),
     "truth": (lambda x: x > 0, InputTypeError, "must be real numbers, not bool"),
     "complex": (lambda x: x + 1j, InputTypeError, "must be real numbers, not complex"),
-    "nan": (lambda x: np.where(np.arange(30) == 7, np.nan, x), InputValueError, r"8 of 8 patterns .* 1 voxels?: unit 7"),
+    "nan": (
+        lambda x: np.where(np.arange(30) == 7, np.nan, x),
+        InputValueError,
+        r"8 of 8 patterns .* 1 voxels?: unit 7",
+    ),
 }
 
 

@@ -121,7 +121,7 @@ class AlignedDecoder(AlignedEncoder):
         Raises
         ------
         InputTypeError, InputValueError
-            As `decode`, and for an empty gallery or embeddings of another width.
+            As `decode`, and for a gallery of fewer than two images or embeddings of another width.
         """
         from braincodec.models.lea.decoding import Running, retrieve
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from braincodec.errors import InputTypeError
+from braincodec.errors import InputTypeError, InputValueError
 from braincodec.image_generators.request import check_embeddings
 from braincodec.models.lea.alignment import retrieve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+FEWEST = 2  # of one, every pattern would find that one
 
 
 class Gallery(NamedTuple):
@@ -74,12 +76,19 @@ def nearest(
     xarray.Dataset
         ``id`` (stimulus, rank) and ``similarity`` (stimulus, rank), the cosine; ranks from 1, the most similar first.
 
+    Raises
+    ------
+    InputValueError
+        When the gallery leaves no choice.
+
     Examples
     --------
     >>> found = nearest(np.array([[1.0, 0.2]]), np.eye(2), np.array(["seen"]), np.array(["a", "b"]), 5)
     >>> found["id"].values.tolist(), found["similarity"].values.astype(float).round(2).tolist()
     ([['a', 'b']], [[0.98, 0.2]])
     """
+    if len(ids) < FEWEST:
+        raise InputValueError(f"a gallery needs at least {FEWEST} images to choose from, this one has {len(ids)}")
     found = retrieve(queries, members, k=min(k, len(ids)))
     dims = ("stimulus", "rank")
     return xr.Dataset(
