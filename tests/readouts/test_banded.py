@@ -131,7 +131,7 @@ def test_the_seed_decides_draws_and_folds():
         ({"draws": np.zeros((3, 2))}, "not all 0"),
         ({"draws": 0}, "at least one draw"),
         ({"concentration": 0.0}, "concentration must be positive"),
-        ({"folds": 500}, "500 folds need"),
+        ({"folds": 500}, "folds is 500; expected 2 or more"),
         ({"alphas": [0.0]}, "alphas must be positive"),
         ({"weights_out": np.zeros((3, 3))}, r"they have shape \(15, 12\)"),
     ],

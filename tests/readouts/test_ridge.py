@@ -221,7 +221,7 @@ def test_whole_numbers_and_half_floats_are_features_and_responses():
     ("change", "message"),
     [
         (lambda x, y: (x[:1], y[:1]), "at least 2 stimuli"),
-        (lambda x, y: (x[:4], y[:4]), "5 folds need at least 2, and at most as many as there are stimuli: 4"),
+        (lambda x, y: (x[:4], y[:4]), "folds is 5; expected 2 or more, and at most the number of stimuli: 4"),
         (lambda x, y: (x[:-1], y), "features have 29 stimuli and responses 30"),
         (lambda x, y: (x, y[:, 0]), r"responses must have shape \(stimuli, units\), not \(30,\)"),
         (lambda x, y: (x[0], y), "features must have shape"),

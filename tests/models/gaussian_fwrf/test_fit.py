@@ -196,7 +196,7 @@ def before_any_work(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"folds": 500}, "500 folds need at least 2, and at most as many as there are stimuli: 160"),
+        ({"folds": 500}, "folds is 500; expected 2 or more, and at most the number of stimuli: 160"),
         ({"extent": 20.0}, "extent 20 reaches beyond the image, which is 8 degrees wide"),
         ({"largest_size": 9.0}, "largest_size 9 reaches beyond the image"),
         ({"nonlinearities": ["none"]}, "nonlinearities has 1 entries for 2 layers"),

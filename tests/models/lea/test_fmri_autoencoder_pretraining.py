@@ -87,7 +87,7 @@ def test_pretraining_learns_what_hidden_voxels_hold(tmp_path):
     data = [recording(name, count=90) for name in ("1", "2")]
     path = pretrain(data, tmp_path, epochs=12, learning_rate=0.006, width=32, heads=4, decoder_width=32)
     curve = read_trunk_config(path).curve
-    assert min(entry["validation_error"] for entry in curve) < 0.75, "the mean pattern has 1"
+    assert min(entry["validation_error"] for entry in curve) < 0.85, "the mean pattern has 1"
 
 
 def test_a_pretrained_trunk_makes_the_next_subject_learn_faster(tmp_path):

@@ -42,8 +42,8 @@ def without_third(values):
     ("recording", "settings", "message"),
     [
         (voxels(3, train=1), {}, "has 1 training stimulus; at least 2 are needed"),
-        (voxels(3, train=4), {}, "5 folds need at least 2, and at most as many as there are stimuli: 4"),
-        (voxels(3, train=4), {"readout": "fields", "layers": "first"}, "5 folds need"),
+        (voxels(3, train=4), {}, "folds is 5; expected 2 or more, and at most the number of stimuli: 4"),
+        (voxels(3, train=4), {"readout": "fields", "layers": "first"}, "folds is 5; expected 2 or more"),
         (voxels(3), {"components": 30}, "components is 30; 30 training stimuli and 406 features have at most 29"),
         (voxels(3), {"components": 7, "readout": "banded"}, "6 features of the smallest layer have at most 6"),
         (voxels(3), {"readout": "least_squares"}, "on 406 features has no single answer; give components"),

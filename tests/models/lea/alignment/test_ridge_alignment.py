@@ -153,7 +153,7 @@ def test_impossible_input_is_refused():
         fit_alignment(np.ones_like(source), target)
     with pytest.raises(InputValueError, match="must be positive"):
         fit_alignment(source, target, alphas=0.0)
-    with pytest.raises(InputValueError, match="121 folds"):
+    with pytest.raises(InputValueError, match="folds is 121"):
         fit_alignment(source, target, folds=121)
     with pytest.raises(InputValueError, match="hold each of 120 stimuli out once; stimulus 50 is held out 0 times"):
         fit_alignment(source, target, folds=[(np.arange(60, 120), np.arange(50))])
