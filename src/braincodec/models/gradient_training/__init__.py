@@ -1,6 +1,6 @@
 """Training of networks by gradients: settings, what one kind of network does in a step, and the loop around it."""
 
-from braincodec.models.gradient_training.checkpoints import Checkpoints
+from braincodec.models.gradient_training.checkpoints import Checkpoints, kept_in
 from braincodec.models.gradient_training.loop import Trained, train_network
 from braincodec.models.gradient_training.optimisation import adamw, descend
 from braincodec.models.gradient_training.randomness import choose_precision, reproducible, seeded
@@ -15,6 +15,7 @@ __all__ = [
     "adamw",
     "choose_precision",
     "descend",
+    "kept_in",
     "reproducible",
     "seeded",
     "train_network",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -128,6 +130,30 @@ class Checkpoints:
         for path in self.folder.glob("*.safetensors*"):
             if path.name not in (written[0].name, best_file):
                 atomic.remove(path)
+
+
+def kept_in(
+    workspace: str | Path | None, name: str, identity: Callable[[], dict[str, Any]]
+) -> contextlib.AbstractContextManager[Checkpoints | None]:
+    """Checkpoints in a workspace; None without one.
+
+    Parameters
+    ----------
+    workspace : str or Path, optional
+    name : str
+        As of `Checkpoints`.
+    identity : callable
+        Gives the identity, asked only where it is needed: it may read all data.
+
+    Examples
+    --------
+    >>> with kept_in(None, "network", dict) as checkpoints:
+    ...     checkpoints is None
+    True
+    """
+    if workspace is None:
+        return contextlib.nullcontext()
+    return Checkpoints(Path(workspace).expanduser(), name, identity())
 
 
 def _write(path: Path, tensors: Weights) -> None:

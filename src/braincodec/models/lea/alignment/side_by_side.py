@@ -7,6 +7,7 @@ the folds' networks give out-of-fold predictions as well.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,16 +69,16 @@ class DescentSettings(Config):
         )
 
 
-class FoldNetwork(nn.Module):
+class FoldNetwork(nn.Module, ABC):
     """What is trained: losses by name, of pairs of latents."""
 
+    @abstractmethod
     def losses(self, source: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """Losses of training, ``loss`` among them, for source (n, source) and target (n, target)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judged(self, source: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
         """The same of validation, in which temperatures have no part."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

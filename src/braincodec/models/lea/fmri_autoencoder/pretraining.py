@@ -15,7 +15,7 @@ import torch
 from braincodec.atomic import refuse_existing, refuse_other_folder, write_error
 from braincodec.device import resolve_device
 from braincodec.errors import InputValueError
-from braincodec.models.gradient_training import Checkpoints, seeded, train_network
+from braincodec.models.gradient_training import kept_in, seeded, train_network
 from braincodec.models.lea.fmri_autoencoder.pretraining_patterns import StoredPatterns, stored_patterns
 from braincodec.models.lea.fmri_autoencoder.pretraining_stimuli import Division, divided_stimuli, listed_recordings
 from braincodec.models.lea.fmri_autoencoder.reconstruction import Reconstruction, SubjectInTraining, hiding_runs
@@ -26,7 +26,7 @@ from braincodec.models.tensors import add_tensor
 
 if TYPE_CHECKING:
     from braincodec.datasets.base import Dataset, Recording
-    from braincodec.models.gradient_training import Trained
+    from braincodec.models.gradient_training import Checkpoints, Trained
     from braincodec.models.lea.fmri_autoencoder.network import FMRIAutoencoder
 
 
@@ -103,10 +103,9 @@ def pretrain_fmri_autoencoder(
         ]
         _warn_of_left_out(patterns)
         networks = _networks(patterns, chosen, trunk)
-        checkpoints = None
-        if workspace is not None:
-            identity = _identity(patterns, chosen, trunk)
-            checkpoints = stack.enter_context(Checkpoints(place, "fmri-autoencoder-pretraining", identity))
+        checkpoints = stack.enter_context(
+            kept_in(workspace, "fmri-autoencoder-pretraining", lambda: _identity(patterns, chosen, trunk))
+        )
         trained = _train(patterns, networks, chosen, checkpoints, target, trunk is not None, progress)
     about = _description(patterns, recordings, divisions, chosen, trained)
     write_trunk(path, networks, about, overwrite=overwrite)

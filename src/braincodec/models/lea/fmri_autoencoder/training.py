@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from braincodec.device import resolve_device
 from braincodec.errors import InputTypeError, InputValueError
-from braincodec.models.gradient_training import Checkpoints, train_network
+from braincodec.models.gradient_training import kept_in, train_network
 from braincodec.models.lea.fmri_autoencoder.reconstruction import Reconstruction, SubjectInTraining, dropping_voxels
 from braincodec.models.lea.fmri_autoencoder.start import Start, first_network, read_start
 from braincodec.models.tensors import add_tensor
@@ -108,11 +107,9 @@ def fit_autoencoder(
     own_settings = settings.at_width(network.config.width)
     patterns = SubjectInTraining(network, seen, held_out, torch.from_numpy(held_out))
     task = Reconstruction({"autoencoder": patterns}, own_settings, dropping_voxels(settings.voxel_dropout), target)
-    with contextlib.ExitStack() as stack:
-        checkpoints = None
-        if workspace is not None:
-            identity = _identity(settings, network, patterns, start is not None)
-            checkpoints = stack.enter_context(Checkpoints(Path(workspace).expanduser(), "fmri-autoencoder", identity))
+    with kept_in(
+        workspace, "fmri-autoencoder", lambda: _identity(settings, network, patterns, start is not None)
+    ) as checkpoints:
         curve, best_epoch = train_network(
             task,
             own_settings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from braincodec.device import resolve_device
 from braincodec.errors import InputValueError
 from braincodec.models.gradient_training import (
-    Checkpoints,
     GradientTask,
     adamw,
     choose_precision,
     descend,
+    kept_in,
     seeded,
     train_network,
 )
@@ -113,11 +112,9 @@ def fit_token_generator(
     target = resolve_device(device)
     network = _first_network(settings, codebook_size, train)
     task = TokenGeneratorTask(network.to(target), train, held_out, settings, target)
-    with contextlib.ExitStack() as stack:
-        checkpoints = None
-        if workspace is not None:
-            identity = _identity(settings, codebook_size, network, train, held_out)
-            checkpoints = stack.enter_context(Checkpoints(Path(workspace).expanduser(), "token-generator", identity))
+    with kept_in(
+        workspace, "token-generator", lambda: _identity(settings, codebook_size, network, train, held_out)
+    ) as checkpoints:
         curve, best_epoch = train_network(
             task,
             settings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from braincodec.device import resolve_device
 from braincodec.errors import InputValueError
 from braincodec.features.weights import with_seed
-from braincodec.models.gradient_training import Checkpoints, train_network
+from braincodec.models.gradient_training import kept_in, train_network
 from braincodec.models.lea.tokenizer.images import TrainingImages, as_values
 from braincodec.models.lea.tokenizer.network import Tokenizer
 from braincodec.models.lea.tokenizer.perceptual import PerceptualDistance, open_perceptual_distance
@@ -109,18 +108,18 @@ def fit_tokenizer(
     perceptual = _perceptual(settings, train)
     task = with_seed(settings.seed, lambda: TokenizerTask(network, train, held_out, settings, perceptual, place))
     description = "" if perceptual is None else perceptual.description
-    with contextlib.ExitStack() as held:
-        checkpoints = None
-        if workspace is not None:
-            identity = {
-                "settings": settings.model_dump(mode="json", exclude={"start"}),
-                "images": [part.fingerprint() for part in parts],
-                "start": _digest(network) if settings.start else "",
-                "perceptual": description,
-                "device": place.type,
-            }
-            checkpoints = held.enter_context(Checkpoints(Path(workspace).expanduser(), "tokenizer", identity))
-        start_counts = settings.start is not None and not settings.adversarial
+
+    def identity() -> dict[str, Any]:
+        return {
+            "settings": settings.model_dump(mode="json", exclude={"start"}),
+            "images": [part.fingerprint() for part in parts],
+            "start": _digest(network) if settings.start else "",
+            "perceptual": description,
+            "device": place.type,
+        }
+
+    start_counts = settings.start is not None and not settings.adversarial
+    with kept_in(workspace, "tokenizer", identity) as checkpoints:
         done = train_network(
             task, settings, checkpoints, title="train tokenizer", start_counts=start_counts, progress=progress
         )
