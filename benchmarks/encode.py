@@ -25,6 +25,7 @@ import reference
 from braincodec.device import fast_matmul, keep_freed_memory
 from braincodec.models import JointEncoder
 from braincodec.stimuli import StimulusSet
+from printing import print_rows
 
 THREADS = 2
 GFLOP_AN_IMAGE = {"fwrf 1,350": 2.46, "fwrf 7,600": 7.30, "eeg fp32": 9.05, "eeg bf16": 9.05}
@@ -222,20 +223,6 @@ def _resized(stimuli: StimulusSet) -> np.ndarray:
 
     shrink = Preprocessing(square_crop=True, resize=(227, 227), divisor=1.0)
     return np.concatenate([b.images.numpy().astype(np.uint8) for b in stimuli.batches(32, transform=shrink)])
-
-
-def print_rows(rows: list[dict[str, object]], header: bool = True) -> None:
-    """A Markdown table."""
-    if header:
-        print("\n| " + " | ".join(rows[0]) + " |\n|" + " --- |" * len(rows[0]))
-    for row in rows:
-        print("| " + " | ".join(_text(value) for value in row.values()) + " |", flush=True)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.1e}" if abs(value) < 0.01 else f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def main() -> None:

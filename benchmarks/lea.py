@@ -28,6 +28,7 @@ from braincodec.models.lea.fmri_latent import encode_patterns
 from braincodec.models.lea.token_generator import TokenGenerator, TokenGeneratorConfig
 from braincodec.models.lea.token_generator.sampling import _noise
 from braincodec.models.lea.tokenizer import Tokenizer, TokenizerConfig
+from printing import print_rows
 
 THREADS = 2
 CPU = torch.device("cpu")
@@ -225,20 +226,6 @@ def row(case: str, job: str, times: dict[str, float], kind: str, gigaflop: float
         "target share": share,
         "met": "yes" if took <= most or floor / took >= share else "NO",
     }
-
-
-def print_rows(rows: list[dict[str, object]], header: bool = True) -> None:
-    """A Markdown table."""
-    if header:
-        print("\n| " + " | ".join(rows[0]) + " |\n|" + " --- |" * len(rows[0]))
-    for one in rows:
-        print("| " + " | ".join(_text(value) for value in one.values()) + " |", flush=True)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.1e}" if abs(value) < 0.01 else f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from braincodec.device import fast_matmul, keep_freed_memory
 from braincodec.features import FeatureCache, FeatureConfig, fit_reduction
 from braincodec.features.cache.growing import GrowingCache
 from braincodec.features.cache.identity import FORMAT, VERSION
+from printing import print_rows
 
 THREADS = 2
 ALL_ROWS = 16_540  # training images of THINGS-EEG2
@@ -196,20 +197,6 @@ def with_target(row: dict[str, object]) -> dict[str, object]:
     """Whether the memory is within the target."""
     ours = str(row["method"]).startswith("ours") and "peak GB" in row
     return row | {"met": "" if not ours else "yes" if float(str(row["peak GB"])) <= MOST_GIGABYTES else "NO"}
-
-
-def print_rows(rows: list[dict[str, object]], header: bool = True) -> None:
-    """A Markdown table."""
-    if header:
-        print("\n| " + " | ".join(rows[0]) + " |\n|" + " --- |" * len(rows[0]))
-    for row in rows:
-        print("| " + " | ".join(_text(value) for value in row.values()) + " |", flush=True)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def product_rate() -> float:

@@ -26,6 +26,7 @@ import torch
 
 from braincodec.device import fast_matmul, keep_freed_memory
 from braincodec.readouts import banded_ridge_cv, make_folds, ridge_cv
+from printing import print_rows
 
 THREADS = 2
 FOLDS = 5
@@ -271,21 +272,6 @@ def peak_megabytes() -> float:
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(fields["VmHWM"].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def print_rows(rows: list[dict[str, object]], header: bool = True) -> None:
-    """A Markdown table."""
-    if header:
-        print("\n| " + " | ".join(rows[0]) + " |\n|" + " --- |" * len(rows[0]))
-    for row in rows:
-        print("| " + " | ".join(_text(value) for value in row.values()) + " |", flush=True)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, (float, np.floating)):
-        number = float(value)
-        return f"{number:.1e}" if abs(number) < 0.01 else f"{number:,.2f}" if abs(number) < 10 else f"{number:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def main() -> None:

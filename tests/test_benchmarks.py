@@ -46,7 +46,7 @@ def plain_lea() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def lea(plain_lea: ModuleType) -> ModuleType:
-    for name in ("lea_memory", "lea_training"):
+    for name in ("printing", "lea_memory", "lea_training"):
         load(name)  # which it imports by name
     return load("lea")
 
