@@ -13,7 +13,7 @@ import xarray as xr
 from braincodec.atomic import remove, write_json
 from braincodec.responses.formats import Format
 from braincodec.responses.formats.labels import VARIABLE, coordinate_names, labels_of
-from braincodec.responses.formats.layout import chunk_shape, shard_shape
+from braincodec.responses.formats.layout import array_options, shard_shape
 
 if TYPE_CHECKING:
     import zarr
@@ -25,23 +25,15 @@ UNKNOWN_LENGTH = 2**40
 def create(folder: Path, template: xr.DataArray) -> None:
     """Make the group with the labels of the units, and the array with room for any number of stimuli."""
     import zarr
-    from zarr.codecs import BloscCodec
 
     labels = labels_of(template, with_stimuli=False)
     labels.to_zarr(folder, zarr_format=3, consolidated=False, mode="w")
-    row_shape, itemsize = template.shape[1:], template.dtype.itemsize
+    row_shape = template.shape[1:]
     zarr.open_group(folder, mode="r+").create_array(
         VARIABLE,
         shape=(UNKNOWN_LENGTH, *row_shape),
-        dtype=template.dtype,
-        chunks=chunk_shape(row_shape, itemsize),
-        shards=shard_shape(row_shape, itemsize),
-        # of the fast codecs, the one that was both fastest and smallest on predicted responses
-        compressors=BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=itemsize),
-        fill_value=np.nan if template.dtype.kind == "f" else 0,
-        dimension_names=[str(dim) for dim in template.dims],
         attributes={"coordinates": coordinate_names(labels, template.dims)},
-        config={"write_empty_chunks": True},
+        **array_options(row_shape, template.dtype, [str(dim) for dim in template.dims]),
     )
 
 
