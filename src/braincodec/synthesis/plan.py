@@ -31,6 +31,8 @@ class Request(Config):
         Leave out subjects that lack a region, in place of refusing.
     stimuli : str
         Name of the stimulus set in the store.
+    ids : str
+        SHA-256 of the stimulus ids in their order.
     fingerprint : str
         `StimulusSet.fingerprint`: sizes and times of the files; contents are compared where it changed.
     tile, block : int or None
@@ -45,6 +47,7 @@ class Request(Config):
     skip_missing: bool = False
     stimuli: str
     count: int
+    ids: str = ""
     fingerprint: str
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -150,17 +153,20 @@ class Plan(Config):
         Of the package that made the plan; not part of its hash.
     models_address : str
         Where the models were found; not part of its hash.
+    stimuli_address : str
+        Where the images were found, or nothing where they came from memory; not part of its hash.
     left_out : tuple of str
         Words on what `skip_missing` left out.
     """
 
-    NOT_HASHED: ClassVar[set[str]] = {"version", "models_address"}
+    NOT_HASHED: ClassVar[set[str]] = {"version", "models_address", "stimuli_address"}
 
     format: int = FORMAT
     request: Request
     passes: tuple[Pass, ...]
     version: str
     models_address: str
+    stimuli_address: str = ""
     left_out: tuple[str, ...] = ()
 
     @property
