@@ -11,6 +11,8 @@ import numpy as np
 from braincodec.legacy.keys import CORRELATIONS, HEMISPHERES, SENSOR_SCORES, SURFACE_SCORES, VOLUME_SCORES
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from braincodec.models.base import Encoder
 
 NSD_SPLIT = {"train": "train_img_num", "validation": "val_img_num", "test": "test_img_num"}
@@ -31,19 +33,36 @@ def published_metadata(encoder: Encoder) -> dict[str, Any]:
     dict
         ``fmri`` or ``eeg``, and ``encoding_models``; scores that the model lacks are left out.
     """
-    units = encoder.units
+    return metadata_of(encoder.units, encoder.description.training)
+
+
+def metadata_of(units: xr.Dataset, training: dict[str, Any]) -> dict[str, Any]:
+    """The same of units alone, such as those of generated responses.
+
+    Parameters
+    ----------
+    units : Dataset
+    training : dict
+        What `ModelDescription.training` says of the model that predicts them; the split is taken from it.
+
+    Examples
+    --------
+    >>> from braincodec.responses import build_sensor_units
+    >>> metadata_of(build_sensor_units(["Oz"], [0.0, 0.1]), {})["eeg"]
+    {'ch_names': ['Oz'], 'times': array([0. , 0.1])}
+    """
     if "channel" in units.sizes:
-        return _sensors(encoder)
-    return _surface(encoder) if "vertex" in units else _volume(encoder)
+        return _sensors(units, training)
+    return _surface(units, training) if "vertex" in units else _volume(units, training)
 
 
-def _scores(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
-    return {theirs: encoder.units[ours].values for theirs, ours in names.items() if ours in encoder.units}
+def _scores(units: xr.Dataset, names: dict[str, str]) -> dict[str, np.ndarray]:
+    return {theirs: units[ours].values for theirs, ours in names.items() if ours in units}
 
 
-def _splits(encoder: Encoder, keys: dict[str, str]) -> dict[str, Any]:
+def _splits(training: dict[str, Any], keys: dict[str, str]) -> dict[str, Any]:
     """Stimuli by part under NED's keys: of models trained here from their split, of others as their file said."""
-    found = encoder.description.training
+    found = training
     parts = found.get("split")
     if isinstance(parts, dict):
         found = {keys[part]: _image_numbers(ids) for part, ids in parts.items() if part in keys and len(ids)}
@@ -66,18 +85,17 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, int) for item in value)
 
 
-def _as_counted(encoder: Encoder, names: dict[str, str]) -> dict[str, np.ndarray]:
+def _as_counted(units: xr.Dataset, names: dict[str, str]) -> dict[str, np.ndarray]:
     """Scores; shares of variance in percent where the published file counts so: NED's do, BERG's do not."""
-    scores = _scores(encoder, names)
+    scores = _scores(units, names)
     usual = "percent" if names is VOLUME_SCORES else "fraction"
-    if encoder.units.attrs.get("published_scores", usual) != "percent":
+    if units.attrs.get("published_scores", usual) != "percent":
         return scores
     shares = {key for key in scores if names[key] not in CORRELATIONS}
     return {key: values.astype(np.float64) * 100 if key in shares else values for key, values in scores.items()}
 
 
-def _volume(encoder: Encoder) -> dict[str, Any]:
-    units = encoder.units
+def _volume(units: xr.Dataset, training: dict[str, Any]) -> dict[str, Any]:
     fmri: dict[str, Any] = {"ncsnr": units["ncsnr"].values} if "ncsnr" in units else {}
     if "i" in units and {"volume_shape", "affine"} <= units.attrs.keys():
         mask = np.zeros(tuple(int(size) for size in units.attrs["volume_shape"]), bool)
@@ -87,16 +105,15 @@ def _volume(encoder: Encoder) -> dict[str, Any]:
     return {
         "fmri": fmri,
         "encoding_models": {
-            "encoding_accuracy": _as_counted(encoder, VOLUME_SCORES),
-            "train_val_test_nsd_image_splits": _splits(encoder, NSD_SPLIT),
+            "encoding_accuracy": _as_counted(units, VOLUME_SCORES),
+            "train_val_test_nsd_image_splits": _splits(training, NSD_SPLIT),
         },
     }
 
 
-def _surface(encoder: Encoder) -> dict[str, Any]:
-    units = encoder.units
+def _surface(units: xr.Dataset, training: dict[str, Any]) -> dict[str, Any]:
     fmri: dict[str, Any] = {}
-    models: dict[str, Any] = dict(_splits(encoder, NSD_SPLIT))
+    models: dict[str, Any] = dict(_splits(training, NSD_SPLIT))
     for side, hemisphere in HEMISPHERES.items():
         own = units["hemisphere"].values == hemisphere
         vertices = units["vertex"].values[own]
@@ -106,16 +123,15 @@ def _surface(encoder: Encoder) -> dict[str, Any]:
             members = units["roi_membership"].values[own]
             names = units["roi"].values.astype(str)
             fmri[f"{side}_fsaverage_rois"] = {n: vertices[members[:, c]] for c, n in enumerate(names)}
-        models |= {f"{side}_{key}": values[own] for key, values in _as_counted(encoder, SURFACE_SCORES).items()}
+        models |= {f"{side}_{key}": values[own] for key, values in _as_counted(units, SURFACE_SCORES).items()}
     return {"fmri": fmri, "encoding_models": models}
 
 
-def _sensors(encoder: Encoder) -> dict[str, Any]:
-    units = encoder.units
+def _sensors(units: xr.Dataset, training: dict[str, Any]) -> dict[str, Any]:
     return {
         "eeg": {"ch_names": units["channel"].values.astype(str).tolist(), "times": units["time"].values},
         "encoding_models": {
-            "encoding_accuracy": _scores(encoder, SENSOR_SCORES),
-            "train_test_things_image_splits": _splits(encoder, THINGS_SPLIT),
+            "encoding_accuracy": _scores(units, SENSOR_SCORES),
+            "train_test_things_image_splits": _splits(training, THINGS_SPLIT),
         },
     }
