@@ -10,6 +10,7 @@ import numpy as np
 
 from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
 from braincodec.legacy.families import HOW_TO_GET, OTHER_SPELLING, Family, content_of
+from braincodec.legacy.labels import OWN_LABELS, STIMULUS_IDS, image_paths
 from braincodec.legacy.read import read_legacy
 from braincodec.stimuli import StimulusSet
 
@@ -159,7 +160,7 @@ def bare_units(shape: tuple[int, ...], roi: str | None) -> xr.Dataset:
 
 
 def stimulus_ids(imageset: str, count: int, labels: dict[str, Any]) -> np.ndarray:
-    """Ids of an image set's rows: paths for THINGS, numbers from 0 for the others.
+    """Ids of an image set's rows: those of our own labels, else paths for THINGS, numbers from 0 for the others.
 
     Examples
     --------
@@ -167,21 +168,13 @@ def stimulus_ids(imageset: str, count: int, labels: dict[str, Any]) -> np.ndarra
     ['nsd-00000', 'nsd-00001']
     """
     with content_of(f"labels of {imageset}"):
-        paths = image_paths(imageset, labels)
+        own = labels.get(OWN_LABELS, {}).get(STIMULUS_IDS)
+        paths = image_paths(imageset, labels) if own is None else [str(name) for name in own]
     if paths is None:
         return np.asarray([f"{imageset}-{number:05d}" for number in range(count)])
     if len(paths) != count:
         raise DamagedFileError(f"the labels of {imageset} name {len(paths)} images, the responses have {count} rows")
     return np.asarray(paths)
-
-
-def image_paths(imageset: str, labels: dict[str, Any]) -> list[str] | None:
-    """Paths of the images in the order of the rows, where the labels tell them."""
-    if imageset != "things" or "things_labels" not in labels:
-        return None
-    paths = labels["things_labels"]["image_paths"]
-    values = [paths[number] for number in sorted(paths)] if isinstance(paths, dict) else paths
-    return [str(value) for value in values]
 
 
 def open_imageset(folder: Folder, imageset: str, ids: np.ndarray) -> StimulusSet:
