@@ -12,9 +12,9 @@ import numpy as np
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.responses.formats.layout import array_options
-from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json
 from braincodec.synthesis.place import Place
 from braincodec.synthesis.plan import FORMAT, Block, Output, Pass, Plan
+from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json
 
 if TYPE_CHECKING:
     import xarray as xr

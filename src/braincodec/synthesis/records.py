@@ -12,9 +12,9 @@ from pydantic import Field, FiniteFloat
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.synthesis.arrays import ARRAY, block_files, encode_block
-from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json, unfinish
 from braincodec.synthesis.place import Place
 from braincodec.synthesis.plan import FORMAT, Block, Plan
+from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json, unfinish
 
 BLOCKS = "blocks"
 DIGEST = re.compile(r"[0-9a-f]{16}", re.ASCII)
