@@ -47,6 +47,8 @@ class UnknownNameError(InputValueError):
         The valid names.
     where : str, optional
         Context appended to the first sentence, such as ``"for fmri-nsd-fwrf subject 1"``.
+    hint : str, optional
+        What else can be done, appended at the end.
 
     Examples
     --------
@@ -54,7 +56,7 @@ class UnknownNameError(InputValueError):
     unknown roi 'FAA-1'; did you mean 'FFA-1'? available: V1, FFA-1
     """
 
-    def __init__(self, what: str, name: object, choices: Iterable[object], where: str = "") -> None:
+    def __init__(self, what: str, name: object, choices: Iterable[object], where: str = "", hint: str = "") -> None:
         self.what, self.name, self.choices = what, name, [str(choice) for choice in choices]
         near = nearest_names(str(name), self.choices)
         shown = ", ".join(self.choices[:MOST_CHOICES_SHOWN]) or "none"
@@ -62,7 +64,8 @@ class UnknownNameError(InputValueError):
             shown += f", and {len(self.choices) - MOST_CHOICES_SHOWN} more"
         place = f" {where}" if where else ""
         guess = f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        super().__init__(f"unknown {what} {name!r}{place};{guess} available: {shown}")
+        more = f"; {hint}" if hint else ""
+        super().__init__(f"unknown {what} {name!r}{place};{guess} available: {shown}{more}")
 
 
 class MissingFileError(InputValueError, FileNotFoundError):

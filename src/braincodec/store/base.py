@@ -191,6 +191,18 @@ class Store(abc.ABC):
             raise UnknownNameError("model", model, entries, where=f"in {self.address}")
         return entries[model]
 
+    def rois_of(self, model: str, subject: Subject = 1) -> tuple[str, ...]:
+        """Regions that one subject's model knows; none where regions do not apply.
+
+        Raises
+        ------
+        UnknownNameError
+            With the models that are here, or the model's subjects.
+        """
+        entry = self.entry(model)
+        (number,) = self._subjects(entry, [subject])
+        return entry.rois_of_subject[number]
+
     def encoder(
         self,
         model: str,

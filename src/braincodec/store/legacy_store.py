@@ -102,6 +102,11 @@ class LegacyStore(Store):
         spelled = [_spelled(name, known) for name in ([roi] if isinstance(roi, str) else roi)]
         return super()._rois(replace(entry, rois_of_subject={subject: known}), subject, spelled)
 
+    def rois_of(self, model: str, subject: Subject = 1) -> tuple[str, ...]:
+        """See `Store.rois_of`; at an address the subject's metadata are fetched for it."""
+        (number,) = self._subjects(self.entry(model), [subject])
+        return self.family(model).rois_of(_number(number))
+
     def _load(self, entry: ModelEntry, subject: Subject, roi: str | None) -> Encoder:
         return self.family(entry.id).load(_number(subject), roi)
 

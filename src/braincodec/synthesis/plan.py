@@ -153,20 +153,17 @@ class Plan(Config):
         Of the package that made the plan; not part of its hash.
     models_address : str
         Where the models were found; not part of its hash.
-    stimuli_address : str
-        Where the images were found, or nothing where they came from memory; not part of its hash.
     left_out : tuple of str
         Words on what `skip_missing` left out.
     """
 
-    NOT_HASHED: ClassVar[set[str]] = {"version", "models_address", "stimuli_address"}
+    NOT_HASHED: ClassVar[set[str]] = {"version", "models_address"}
 
     format: int = FORMAT
     request: Request
     passes: tuple[Pass, ...]
     version: str
     models_address: str
-    stimuli_address: str = ""
     left_out: tuple[str, ...] = ()
 
     @property
