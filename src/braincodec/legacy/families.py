@@ -114,11 +114,23 @@ class Family(abc.ABC):
         self.files = self._find()
 
     @classmethod
-    def of_dataset(cls, dataset: str) -> type[Family]:
-        """A family of the same kind, of a data set that was not published: nothing is known of it but its files."""
-        unknown = {"published_subjects": (), "published_rois": (), "response_units": "unknown"}
-        unknown |= {"licence": "", "citation": "", "dataset": dataset, "model": f"{cls.modality}-{dataset}-{cls.name}"}
-        return type(cls.__name__, (cls,), unknown)
+    def of_dataset(
+        cls, dataset: str, name: str | None = None, subjects: tuple[int, ...] = (), rois: tuple[str, ...] = ()
+    ) -> type[Family]:
+        """A family of the same kind, of a data set that was not published: nothing is known of it but its files.
+
+        Parameters
+        ----------
+        dataset : str
+        name : str, optional
+            Of the model; default: as the published one's.
+        subjects, rois : tuple
+            Known by files other than weights.
+        """
+        name = name or cls.name
+        unknown: dict[str, Any] = {"published_subjects": subjects, "published_rois": rois, "response_units": "unknown"}
+        unknown |= {"licence": "", "citation": "", "notes": "", "dataset": dataset, "name": name}
+        return type(cls.__name__, (cls,), unknown | {"model": f"{cls.modality}-{dataset}-{name}"})
 
     @abc.abstractmethod
     def _find(self) -> Files:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
-from braincodec.legacy.families import HOW_TO_GET, OTHER_SPELLING, Family, content_of
-from braincodec.legacy.labels import OWN_LABELS, STIMULUS_IDS, image_paths
+from braincodec.legacy.families import FAMILIES, HOW_TO_GET, OTHER_SPELLING, STATED_KEY, Family, content_of
+from braincodec.legacy.labels import OWN_LABELS, SKIPPED, STIMULUS_IDS, image_paths
 from braincodec.legacy.read import read_legacy
 from braincodec.stimuli import StimulusSet
 
@@ -65,14 +66,61 @@ def response_files(folder: Folder, family: Family) -> list[ResponseFile]:
     return sorted(found, key=lambda file: (file.imageset, file.subject, file.roi or ""))
 
 
-def find_response_file(folder: Folder, family: Family, imageset: str, subject: int, roi: str | None) -> ResponseFile:
-    """The file asked for, or an error that names what there is."""
+def families_of_responses(folder: Folder, known: Collection[str]) -> Iterator[Family]:
+    """Families of the models whose responses are here, but that were not published and have no weights here.
+
+    Parameters
+    ----------
+    folder : Folder
+    known : collection of str
+        Identifiers to leave out.
+    """
+    seen = set(known)
+    for place in PLACES:
+        for modality, dataset, name in _models_below(folder, place):
+            model = f"{modality}-{dataset}-{name}"
+            root = f"{place}/modality-{modality}/train_dataset-{dataset}/model-{name}"
+            files = [file for one in folder.names(root) for file in folder.names(f"{root}/{one}")]
+            found = [match for file in files if (match := FILE_NAME.fullmatch(file))]
+            layout = _layout(modality, any(match[2] for match in found))
+            if model in seen or not found or layout is None:
+                continue
+            seen.add(model)
+            subjects = tuple(sorted({int(match[1]) for match in found}))
+            rois = tuple(sorted({match[2] for match in found if match[2]}))
+            yield FAMILIES.get(layout).of_dataset(dataset, name, subjects, rois)(folder)
+
+
+def _models_below(folder: Folder, place: str) -> Iterator[tuple[str, str, str]]:
+    """Modality, data set and name of every model with a folder."""
+    for modality in folder.names(place):
+        for dataset in folder.names(f"{place}/{modality}") if modality.startswith("modality-") else ():
+            for name in folder.names(f"{place}/{modality}/{dataset}") if dataset.startswith("train_dataset-") else ():
+                if name.startswith("model-"):
+                    parts = (modality, dataset, name)
+                    yield tuple(part.partition("-")[2] for part in parts)  # type: ignore[misc]
+
+
+def _layout(modality: str, by_region: bool) -> str | None:
+    """The published model whose metadata look the same."""
+    if modality == "fmri":
+        return "fmri-nsd-fwrf" if by_region else "fmri-nsd_fsaverage-vit_b_32"
+    return "eeg-things_eeg_2-vit_b_32" if modality == "eeg" else None
+
+
+def response_file(folder: Folder, family: Family, imageset: str, subject: int, roi: str | None) -> ResponseFile | None:
+    """The file asked for; None where there is none."""
     files = response_files(folder, family)
     for spelling in (roi, OTHER_SPELLING.get(roi or "")):
         for file in files:
             if (file.imageset, file.subject, file.roi) == (imageset, subject, spelling or None):
                 return file
-    sets = sorted({file.imageset for file in files})
+    return None
+
+
+def explain_missing(folder: Folder, family: Family, imageset: str, subject: int, roi: str | None) -> NoReturn:
+    """Raise for a file that is not here: its image set is unknown, or the file itself is missing."""
+    sets = sorted({file.imageset for file in response_files(folder, family)})
     if imageset not in {*sets, *IMAGES}:
         raise UnknownNameError("stimulus set", imageset, sets, where=f"of {family.model} in {folder.address}")
     # known in general, but not in this folder: say which file is missing
@@ -141,6 +189,25 @@ def read_labels(folder: Folder, file: ResponseFile, *, required: bool = False) -
     if not isinstance(content, dict):
         raise DamagedFileError(f"{folder.join(file.metadata_name)} holds no dictionary")
     return content
+
+
+def attributes_of(model: str, modality: str, stimuli: str, units: str, labels: dict[str, Any]) -> dict[str, Any]:
+    """Attributes of generated responses: who made them, what they are measured in, which stimuli were left empty."""
+    stated = labels.get(STATED_KEY, {})
+    known = {"model": model, "modality": modality, "stimuli": stimuli, "simulated": int(stated.get("simulated", 0))}
+    measured = stated.get("response_units", units)
+    skipped = labels.get(OWN_LABELS, {}).get(SKIPPED)
+    return (
+        known
+        | ({"response_units": measured} if measured != "unknown" else {})
+        | ({"skipped": str(skipped)} if skipped else {})
+    )
+
+
+def has_place(metadata: dict[str, Any]) -> bool:
+    """Whether metadata say where in the brain the units lie."""
+    fmri = metadata.get("fmri")
+    return fmri is None or "roi_mask_volume" in fmri or "lh_ncsnr" in fmri
 
 
 def bare_units(shape: tuple[int, ...], roi: str | None) -> xr.Dataset:

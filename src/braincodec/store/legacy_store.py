@@ -140,7 +140,8 @@ class LegacyStore(Store):
 
     def _all_families(self) -> list[Family]:
         published = {name: FAMILIES.get(name) for name in FAMILIES if name not in self.families}
-        return [*self.families.values(), *(kind(self.folder) for kind in published.values())]
+        known = [*self.families.values(), *(kind(self.folder) for kind in published.values())]
+        return [*known, *generated.families_of_responses(self.folder, [family.model for family in known])]
 
     def _any_family(self, model: str) -> Family:
         """The family of a published model, whether or not its weights are here."""
@@ -151,21 +152,28 @@ class LegacyStore(Store):
 
     def _response_file(self, model: str, stimuli: str, subject: Subject, roi: str | None) -> generated.ResponseFile:
         family, number = self._any_family(model), _number(subject)
-        family.check(number, roi)
         family.need_roi(roi)
-        return generated.find_response_file(self.folder, family, stimuli, number, roi)
+        found = generated.response_file(self.folder, family, stimuli, number, roi)
+        if found is None:
+            family.check(number, roi)  # names that are not known
+            generated.explain_missing(self.folder, family, stimuli, number, roi)
+        return found
 
     def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """See `Store.responses`."""
-        family, file = self._any_family(model), self._response_file(model, stimuli, subject, roi)
+        family = self._any_family(model)
+        whole = roi is not None and not family.one_model_a_roi  # one file holds all regions
+        file = self._response_file(model, stimuli, subject, None if whole else roi)
         labels = generated.read_labels(self.folder, file)
         path = self.folder.local(file.name)
         opened, dataset = generated.open_h5(path)
         with opened:
             shape = dataset.shape
         units = self._units_of_responses(family, file, labels, shape)
-        attrs = {"model": model, "modality": family.modality, "stimuli": stimuli, "simulated": 0}
-        return generated.open_responses(path, units, generated.stimulus_ids(stimuli, shape[0], labels), attrs)
+        attrs = generated.attributes_of(model, family.modality, stimuli, family.response_units, labels)
+        ids = generated.stimulus_ids(stimuli, shape[0], labels)
+        responses = generated.open_responses(path, units, ids, attrs)
+        return responses.bc.select(roi=roi) if whole else responses
 
     def _units_of_responses(
         self, family: Family, file: generated.ResponseFile, labels: dict[str, Any], shape: tuple[int, ...]
@@ -175,6 +183,8 @@ class LegacyStore(Store):
                 labels = family.metadata(file.subject, file.roi)  # of the model that made them
             except MissingFileError:
                 return generated.bare_units(shape, file.roi)
+        if not generated.has_place(labels):
+            return generated.bare_units(shape, file.roi)
         return family.units_from(labels, file.subject, file.roi)
 
     def response_dataset(
