@@ -148,7 +148,7 @@ class Staging:
         if progress.rows > progress.sealed:
             self._write_shard(progress, np.concatenate(waiting))
         if self.progress.bad:
-            self.template = self.template.assign_attrs(_skipped(self.progress.bad))
+            self.template = self.template.assign_attrs(skipped_attributes(self.progress.bad))
         zarr_store.finish(self.store, self.template, self.ids())
         return self.store
 
@@ -205,7 +205,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     return state if isinstance(state, dict) and state.get("version") == 1 and (folder / STORE).is_dir() else None
 
 
-def _skipped(bad: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def skipped_attributes(bad: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Attributes that say what was left out: `skipped` (JSON, id to reason) and `skipped_count`."""
     named: dict[str, str] = {}
     left = MOST_CHARACTERS_OF_SKIPPED

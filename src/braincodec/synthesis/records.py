@@ -4,80 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import numpy as np
-from pydantic import Field, FiniteFloat
+from pydantic import FiniteFloat
 
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
+from braincodec.stimuli import BadStimulus
 from braincodec.synthesis.arrays import ARRAY, block_files, encode_block
+from braincodec.synthesis.digests import UNREADABLE
+from braincodec.synthesis.machine import Machine
 from braincodec.synthesis.place import Place
 from braincodec.synthesis.plan import FORMAT, Block, Plan
+from braincodec.synthesis.rounding import Rounding
 from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json, unfinish
+
+if TYPE_CHECKING:
+    from braincodec.synthesis.computing import Computed
 
 BLOCKS = "blocks"
 DIGEST = re.compile(r"[0-9a-f]{16}", re.ASCII)
-# in place of the digest of a stimulus that could not be read
-UNREADABLE = "-" * 16
 NUMBER = re.compile(r"(\d{6,9})\.json", re.ASCII)
 
 
-class BadRow(Config):
-    """A stimulus that could not be read; its responses are NaN.
-
-    Parameters
-    ----------
-    position : int
-        Place in the stimulus set.
-    id, reason : str
-    """
-
-    position: int
-    id: str
-    reason: str
-
-
-class Rounding(Config):
-    """What storing fewer bits changed in the responses of one output.
-
-    Parameters
-    ----------
-    largest : float
-        Largest absolute difference.
-    relative : float
-        Root mean square of the differences over the standard deviation of the values.
-    """
-
-    largest: FiniteFloat
-    relative: FiniteFloat
-
-
-class BlockFacts(Config):
-    """What is known of a block once it is computed.
-
-    Parameters
-    ----------
-    digests : tuple of str
-        Of each stimulus' content: 16 hexadecimal characters, or `UNREADABLE`.
-    bad : tuple of BadRow
-        Stimuli that could not be read, by position.
-    rounding : tuple of Rounding
-        One an output where values were rounded to be stored; otherwise empty.
-    machine : dict
-        Kind of machine: processor, torch version, threads, device.
-    seconds : float
-        Of computing.
-    """
-
-    digests: tuple[str, ...]
-    bad: tuple[BadRow, ...] = ()
-    rounding: tuple[Rounding, ...] = ()
-    machine: dict[str, str | int] = Field(default_factory=dict)
-    seconds: FiniteFloat = 0.0
-
-
-class BlockRecord(BlockFacts):
+class BlockRecord(Config):
     """Says that the responses to a block of stimuli are durable, and what they are.
 
     Parameters
@@ -86,6 +37,16 @@ class BlockRecord(BlockFacts):
     pass_name : str
     number, begin, end : int
         As in `Block`.
+    digests : tuple of str
+        Of each stimulus' content: 16 hexadecimal characters, or `UNREADABLE`.
+    bad : tuple of BadStimulus
+        Stimuli that could not be read, by their position in the whole set; their responses are NaN.
+    rounding : tuple of Rounding
+        One an output where values were rounded to be stored; otherwise empty.
+    machine : Machine
+        The kind that computed the block.
+    seconds : float
+        Of reading and computing.
     files : dict of str to FileFacts
         By name below the store.
     """
@@ -95,6 +56,11 @@ class BlockRecord(BlockFacts):
     number: int
     begin: int
     end: int
+    digests: tuple[str, ...]
+    bad: tuple[BadStimulus, ...] = ()
+    rounding: tuple[Rounding, ...] = ()
+    machine: Machine
+    seconds: FiniteFloat
     files: dict[str, FileFacts]
 
 
@@ -103,7 +69,7 @@ def record_name(plan: Plan, block: Block) -> str:
     return f"{job_folder(plan)}/{BLOCKS}/{plan.passes[block.pass_number].name}/{block.number:06d}.json"
 
 
-def write_block(place: Place, plan: Plan, block: Block, values: Sequence[np.ndarray], facts: BlockFacts) -> BlockRecord:
+def write_block(place: Place, plan: Plan, block: Block, computed: Computed) -> BlockRecord:
     """Write the responses to a block of stimuli, and once they are durable, its record.
 
     Parameters
@@ -111,37 +77,41 @@ def write_block(place: Place, plan: Plan, block: Block, values: Sequence[np.ndar
     place : Place
     plan : Plan
     block : Block
-    values : sequence of array
-        One for each output of the pass, shape (len(block), *output.shape), in the stored dtype.
-    facts : BlockFacts
+    computed : Computed
+        From `BlockComputer.compute`.
 
     Raises
     ------
     InputTypeError, InputValueError
-        When values or facts are not those of such a block; nothing is written then.
+        When these are not the responses to such a block.
     OutputError, UnreachableError
         When the place cannot be written; there is no record of the block then.
     """
     one = plan.passes[block.pass_number]
-    if len(values) != len(one.outputs):
-        raise InputValueError(f"pass {one.name} has {len(one.outputs)} outputs, got values of {len(values)}")
-    _check_facts(facts, plan, block)
-    name = record_name(plan, block)
-    place.remove(name)  # of an earlier run: must not speak for what is written now
-    files: dict[str, FileFacts] = {}
-    for output, of_output in zip(one.outputs, values, strict=True):
-        encoded = encode_block(output, plan, one, block, of_output)
-        own = {f"{output.place}/{file}": content for file, content in encoded.items()}
-        place.write_many(own)
-        files |= {file: file_facts(content) for file, content in own.items()}
+    if len(computed.values) != len(one.outputs):
+        raise InputValueError(f"pass {one.name} has {len(one.outputs)} outputs, got values of {len(computed.values)}")
     record = BlockRecord(
-        **{field: getattr(facts, field) for field in BlockFacts.model_fields},
         pass_name=one.name,
         number=block.number,
         begin=block.begin,
         end=block.end,
-        files=files,
+        digests=tuple(computed.digests),
+        bad=tuple(computed.bad),
+        rounding=tuple(rounding for rounding in computed.rounding if rounding is not None),
+        machine=computed.machine,
+        seconds=computed.seconds,
+        files={},
     )
+    _check_contents(record, plan, block)
+    name = record_name(plan, block)
+    place.remove(name)  # of an earlier run: must not speak for what is written now
+    files: dict[str, FileFacts] = {}
+    for output, values in zip(one.outputs, computed.values, strict=True):
+        encoded = encode_block(output, plan, one, block, values)
+        own = {f"{output.place}/{file}": content for file, content in encoded.items()}
+        place.write_many(own)
+        files |= {file: file_facts(content) for file, content in own.items()}
+    record = record.model_copy(update={"files": files})
     place.write(name, record.model_dump_json().encode())
     return record
 
@@ -186,7 +156,7 @@ def parse_record(content: bytes, plan: Plan, block: Block) -> BlockRecord:
     name = record_name(plan, block)
     try:
         record = BlockRecord.parse(parsed_json(content, name))
-        _check_facts(record, plan, block)
+        _check_contents(record, plan, block)
     except DamagedFileError:
         raise
     except (InputValueError, InputTypeError) as error:
@@ -208,15 +178,16 @@ def discard_blocks(place: Place, plan: Plan, blocks: Iterable[Block]) -> None:
         place.remove(record_name(plan, block))
 
 
-def _check_facts(facts: BlockFacts, plan: Plan, block: Block) -> None:
+def _check_contents(record: BlockRecord, plan: Plan, block: Block) -> None:
     one = plan.passes[block.pass_number]
-    if len(facts.digests) != len(block):
-        raise InputValueError(f"{len(facts.digests)} digests for the {len(block)} stimuli of a block")
-    unreadable = [block.begin + row for row, digest in enumerate(facts.digests) if digest == UNREADABLE]
-    if [row.position for row in facts.bad] != unreadable:
+    if len(record.digests) != len(block):
+        raise InputValueError(f"{len(record.digests)} digests for the {len(block)} stimuli of a block")
+    unreadable = [block.begin + row for row, digest in enumerate(record.digests) if digest == UNREADABLE]
+    if [item.position for item in record.bad] != unreadable:
         raise InputValueError("the stimuli without a digest are not those that could not be read")
-    wrong = next((digest for digest in facts.digests if digest != UNREADABLE and not DIGEST.fullmatch(digest)), None)
+    wrong = next((digest for digest in record.digests if digest != UNREADABLE and not DIGEST.fullmatch(digest)), None)
     if wrong is not None:
         raise InputValueError(f"{wrong[:40]!r} is no digest of a stimulus: it has 16 hexadecimal characters")
-    if len(facts.rounding) not in (0, len(one.outputs)):
-        raise InputValueError(f"rounding of {len(facts.rounding)} outputs, pass {one.name} has {len(one.outputs)}")
+    expected = len(one.outputs) if plan.request.stored_dtype != "float32" else 0
+    if len(record.rounding) != expected:
+        raise InputValueError(f"rounding of {len(record.rounding)} outputs, expected that of {expected}")
