@@ -158,7 +158,7 @@ def halve_on_out_of_memory(run: Callable[[int, int], T], start: int, stop: int, 
             begin = end
         else:
             # only here: while it is handled, the error's traceback holds what the failed call had allocated
-            _release_cached_memory()
+            release_cached_memory()
             size = (end - begin + 1) // 2
 
 
@@ -168,7 +168,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(phrase in text for phrase in OUT_OF_MEMORY)
 
 
-def _release_cached_memory() -> None:
+def release_cached_memory() -> None:
+    """Give memory back that nothing uses any more, on the processor and on GPUs."""
     import torch
 
     gc.collect()

@@ -133,7 +133,7 @@ def test_halving_loses_no_image_and_keeps_their_order(count, size, limit, error,
             raise error
         return list(range(begin, end))
 
-    with mock.patch.object(devices, "_release_cached_memory"):  # it takes its time
+    with mock.patch.object(devices, "release_cached_memory"):  # it takes its time
         results = list(devices.halve_on_out_of_memory(run, start, start + count, size))
     assert [item for result, _ in results for item in result] == list(range(start, start + count))
     assert all(len(result) <= limit for result, _ in results)

@@ -227,7 +227,7 @@ def test_out_of_memory_halves_the_batch_and_loses_no_image(limit, batch_size, ki
 
     encoder.readout = readout
     monkey = pytest.MonkeyPatch()
-    monkey.setattr(devices, "_release_cached_memory", lambda: None)
+    monkey.setattr(devices, "release_cached_memory", lambda: None)
     try:
         responses = encoder.encode(IMAGES, device="cpu", batch_size=batch_size)
     finally:
@@ -238,7 +238,7 @@ def test_out_of_memory_halves_the_batch_and_loses_no_image(limit, batch_size, ki
 
 
 def test_the_step_that_fitted_is_kept_for_the_batches_that_follow(monkeypatch):
-    monkeypatch.setattr(devices, "_release_cached_memory", lambda: None)
+    monkeypatch.setattr(devices, "release_cached_memory", lambda: None)
     encoder, sizes = linear(), []
     step = encoder.readout
 

@@ -118,6 +118,10 @@ class Encoder(Trainable):
         """Encoders with the same key give the same `shared`; None shares with nobody."""
         return None
 
+    def shared_weights(self) -> tuple[str, ...]:
+        """Names of the weights that `shared` computes with, where `shared_key` is not None."""
+        return ()
+
     # what every encoder can do
 
     @property
@@ -133,6 +137,25 @@ class Encoder(Trainable):
     def tensors(self) -> dict[str, torch.Tensor]:
         """All weights by name."""
         return dict(self._tensors)
+
+    def weight_bytes(self) -> tuple[int, int]:
+        """Bytes of the weights that encoders with the same `shared_key` need once together, and of the others."""
+        sizes = {name: tensor.nbytes for name, tensor in self.tensors().items()}
+        common = sum(sizes[name] for name in self.shared_weights())
+        return common, sum(sizes.values()) - common
+
+    def hold_weights(self, beside: Encoder | None = None) -> None:
+        """Keep weights that are equal to those of `beside` in memory once, and all where processors read them best.
+
+        Called before `prepare`. The start of an array decides in which order some libraries add up, so equal models
+        give equal bits only where it does not vary.
+        """
+        from braincodec.models.tensors import aligned, equal_bits
+
+        for name, tensor in self._tensors.items():
+            known = None if beside is None else beside._tensors.get(name)
+            held = known if known is not None and equal_bits(known, tensor) else aligned(tensor)
+            self._tensors[name] = held
 
     def prepare(self, device: torch.device, dtype: torch.dtype) -> Self:
         """Make ready to predict on `device` in `dtype`; does nothing when that is done already."""

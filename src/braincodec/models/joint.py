@@ -12,6 +12,7 @@ from braincodec.config import Config
 from braincodec.errors import InputValueError
 from braincodec.models.base import Encoder
 from braincodec.models.description import ModelDescription
+from braincodec.models.sharing import distinct_preprocessings, predict_each
 from braincodec.models.trainable import Parts
 from braincodec.subjects import plain_subject
 
@@ -53,7 +54,7 @@ class JointEncoder(Encoder):
         self.members = [one for member in members for one in getattr(member, "members", [member])]
         if not self.members:
             raise InputValueError("a joint encoder needs at least one encoder")
-        self._preprocessings = tuple(dict.fromkeys(one for member in self.members for one in member.preprocessings))
+        self._preprocessings = distinct_preprocessings(self.members)
         self.preferred_batch_size = min(member.preferred_batch_size for member in self.members)
         config = JointConfig(members=tuple(map(_name, self.members)))
         self.recipe = None
@@ -90,22 +91,15 @@ class JointEncoder(Encoder):
         """Members differ in what they share; see `predict`."""
         return self.predict(*[shared] * len(self._preprocessings))
 
+    def predict_each(self, *images: torch.Tensor) -> list[torch.Tensor]:
+        """Responses of each member; what members share is computed once."""
+        return predict_each(self.members, dict(zip(self._preprocessings, images, strict=True)))
+
     def predict(self, *images: torch.Tensor) -> torch.Tensor:
-        """Responses of all members; what members share is computed once."""
+        """Responses of all members, joined."""
         import torch
 
-        by_preprocessing = dict(zip(self._preprocessings, images, strict=True))
-        known: dict[tuple[str, Preprocessing], torch.Tensor] = {}
-        outputs = []
-        for member in self.members:
-            key = member.shared_key()
-            if key is None:
-                outputs.append(member.predict(*(by_preprocessing[one] for one in member.preprocessings)))
-                continue
-            place = (key, member.preprocessing)
-            if place not in known:
-                known[place] = member.shared(by_preprocessing[member.preprocessing])
-            outputs.append(member.readout(known[place]))
+        outputs = self.predict_each(*images)
         return torch.cat(outputs, 1) if self.response_dims == ("unit",) else torch.stack(outputs, 1)
 
     def select(self, **indices: Any) -> JointEncoder:

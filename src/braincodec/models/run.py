@@ -14,6 +14,7 @@ import numpy as np
 from braincodec import device as devices
 from braincodec.errors import InputValueError
 from braincodec.memory import free_main_memory
+from braincodec.models.sharing import preprocess
 from braincodec.progress import progress_bar
 from braincodec.stimuli import BadStimulus, Batch, StimulusSet
 
@@ -111,9 +112,8 @@ def encode_batches(
         preferred=encoder.preferred_batch_size,
         images=max(1, len(stimuli)),
     )
-    transform = _transform(encoder)
     step = size
-    reading = stimuli.batches(size, transform=transform, start=start, on_bad=on_bad)
+    reading = stimuli.batches(size, transform=preprocess(encoder.preprocessings), start=start, on_bad=on_bad)
     with contextlib.closing(cast("Generator[Batch, None, None]", reading)) as batches:
         for batch in batches:
             blocks = [np.empty((0, *encoder.response_shape), np.float32)]
@@ -132,15 +132,6 @@ def _refuse_too_large(shape: tuple[int, ...]) -> None:
             f"responses of shape {shape} need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: "
             "stream them to a file with encode_to, or take fewer stimuli or units"
         )
-
-
-def _transform(encoder: Encoder) -> Callable[[np.ndarray], tuple[torch.Tensor, ...]]:
-    preprocessings = encoder.preprocessings
-
-    def transform(images: np.ndarray) -> tuple[torch.Tensor, ...]:
-        return tuple(preprocess(images) for preprocess in preprocessings)
-
-    return transform
 
 
 def _step(

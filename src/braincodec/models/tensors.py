@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     import torch
 
+ALIGNMENT = 64  # bytes: what torch gives to its own tensors
+PAGE = 4096
+
 
 def add_tensor(digest: hashlib._Hash, name: str, tensor: torch.Tensor) -> None:
     """Add name, dtype, shape and bytes of a tensor to a hash."""
@@ -20,6 +23,23 @@ def add_tensor(digest: hashlib._Hash, name: str, tensor: torch.Tensor) -> None:
     digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+
+
+def equal_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether dtype, shape and values are the same; never where there is a NaN."""
+    import torch
+
+    return one.dtype == other.dtype and one.device == other.device and torch.equal(one, other)
+
+
+def aligned(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor, copied where it begins at an address that can differ from process to process.
+
+    Those of a mapped file lie at the same distance from the start of a page in every process.
+    """
+    if tensor.device.type != "cpu" or tensor.data_ptr() % ALIGNMENT == 0:
+        return tensor
+    return tensor if tensor.untyped_storage().data_ptr() % PAGE == 0 else tensor.clone()
 
 
 def check_tensor_shapes(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int | None, ...]]) -> None:

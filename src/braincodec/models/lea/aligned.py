@@ -199,6 +199,10 @@ class AlignedEncoder(BackboneEncoder):
             self._shared_key = digest.hexdigest()
         return self._shared_key
 
+    def shared_weights(self) -> tuple[str, ...]:
+        """Those of the network that embeds images."""
+        return tuple(name for name in self.tensors() if name.startswith(BACKBONE))
+
     def bytes_per_image(self) -> int:
         """Pixels and activations, latents and responses."""
         return BYTES_PER_IMAGE + 16 * (self.dimension + sum(self.config.voxels))

@@ -231,6 +231,12 @@ class LinearEncoder(BackboneEncoder):
             self._shared_key = digest.hexdigest()
         return self._shared_key
 
+    def shared_weights(self) -> tuple[str, ...]:
+        """Those of the networks and of the reduction."""
+        if self.shared_key() is None:
+            return ()
+        return tuple(name for name in self.tensors() if name.startswith((REDUCTION, BACKBONE)))
+
     def bytes_per_image(self) -> int:
         """Pixels and activations of the backbone, the largest layer's features, and the response."""
         names = [name for name in self._tensors if name.startswith(REDUCTION) and name != BIAS]
