@@ -7,7 +7,6 @@ that the same request gives the same plan, and the same values, wherever it is m
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,11 +19,11 @@ from braincodec.errors import InputValueError
 from braincodec.models.run import response_template
 from braincodec.progress import progress_bar
 from braincodec.store.base import select_rois
+from braincodec.store.response_description import description_content, description_name
 from braincodec.synthesis.plan import Output, Pass, Plan, Request
-from braincodec.synthesis.request import Choice, Target, choose_targets, where_models_are
+from braincodec.synthesis.request import NOT_OF_A_NAME, Choice, Target, choose_targets, where_models_are
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
     from braincodec.models.base import Encoder
@@ -42,7 +41,6 @@ BYTES_OF_A_TILE = 2**30
 # a GPU gains from more images in one forward pass than a processor
 TIMES_ON_GPU = 4
 SINGLE = 4
-SAMPLED_VALUES = 64
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,13 @@ class Planned:
     plan : Plan
     templates : dict of str to xarray.DataArray
         Responses to no stimulus, labelled, by place of the output.
+    descriptions : dict of str to bytes
+        Who made the responses, by name of the file below the store.
     """
 
     plan: Plan
     templates: dict[str, xr.DataArray]
+    descriptions: dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Examined:
         Outputs of equal company are computed from the same features.
     preferred : int
         Images in one forward pass, beyond which a processor gains nothing.
-    weights : dict
-        Bytes of each tensor; equal keys are the same tensor.
+    weights : dict of str to int
+        Bytes of its weights; those of equal keys are held once.
     image_bytes : int
     """
 
@@ -82,7 +83,7 @@ class Examined:
     kind: str
     company: str
     preferred: int
-    weights: dict[tuple[object, ...], int]
+    weights: dict[str, int]
     image_bytes: int
 
 
@@ -110,10 +111,13 @@ def make_plan(store: Store, request: Request, *, progress: bool | None = None) -
     choice = choose_targets(store, request)
     examined: list[Examined] = []
     templates: dict[str, xr.DataArray] = {}
+    descriptions: dict[str, bytes] = {}
     with progress_bar("plan: models", len(choice.targets), show=progress) as advance:
-        for one, template in _examine(store, request, choice):
+        for one, encoder in _examine(store, request, choice):
             examined.append(one)
-            templates[one.output.place] = template
+            place = one.output.place
+            templates[place] = response_template(encoder, np.empty((0, *encoder.response_shape), np.float32), [])
+            descriptions[description_name(place)] = description_content(encoder.description)
             advance(1)
     passes = tuple(_pass(number, group, request) for number, group in enumerate(pack(examined, request)))
     plan = Plan(
@@ -123,26 +127,25 @@ def make_plan(store: Store, request: Request, *, progress: bool | None = None) -
         models_address=where_models_are(store)[0],
         left_out=choice.left_out,
     )
-    return Planned(plan, templates)
+    return Planned(plan, templates, descriptions)
 
 
-def _examine(store: Store, request: Request, choice: Choice) -> Iterator[tuple[Examined, xr.DataArray]]:
+def _examine(store: Store, request: Request, choice: Choice) -> Iterator[tuple[Examined, Encoder]]:
+    """Each output and its encoder, one in memory at a time."""
     for (model, subject, split), targets in groupby(choice.targets, lambda one: (one.model, one.subject, one.split)):
         if split:
             for target in targets:
                 encoder = store.encoder(model, subject, target.roi)
-                yield _examined(encoder, encoder.identity(), target, request)
+                yield _examined(encoder, encoder.identity(), target, request), encoder
             continue
         whole = store.encoder(model, subject)
         identity, key = whole.identity(), whole.shared_key() or f"{model} {subject}"
         for target in targets:
             part = whole if target.roi is None else select_rois(whole, [target.roi])
-            yield _examined(part, identity, target, request, key)
+            yield _examined(part, identity, target, request, key), part
 
 
-def _examined(
-    encoder: Encoder, identity: str, target: Target, request: Request, key: str | None = None
-) -> tuple[Examined, xr.DataArray]:
+def _examined(encoder: Encoder, identity: str, target: Target, request: Request, key: str | None = None) -> Examined:
     place = target.place(request.stimuli)
     output = Output(
         model=target.model,
@@ -153,26 +156,18 @@ def _examined(
         shape=encoder.response_shape,
         identity=identity,
     )
-    shared = key or encoder.shared_key()
+    shared = key or encoder.shared_key() or place
+    in_common, own = encoder.weight_bytes()
+    # images in the same form, responses of the same dims
     kind = " ".join([*encoder.response_dims, *(one.hash() for one in encoder.preprocessings)])
-    examined = Examined(
+    return Examined(
         output=output,
         kind=kind,
-        company=place if shared is None else f"{shared} {kind}",
+        company=f"{shared} {kind}",
         preferred=encoder.preferred_batch_size,
-        weights={_signature(name, tensor): tensor.nbytes for name, tensor in encoder.tensors().items()},
+        weights={f"in common: {shared}": in_common, place: own},
         image_bytes=encoder.bytes_per_image(),
     )
-    return examined, response_template(encoder, np.empty((0, *encoder.response_shape), np.float32), [])
-
-
-def _signature(name: str, tensor: torch.Tensor) -> tuple[object, ...]:
-    """Tells tensors of different models apart, without reading them whole."""
-    import torch
-
-    flat = tensor.detach().reshape(-1)
-    sample = flat[:: max(1, len(flat) // SAMPLED_VALUES)][:SAMPLED_VALUES].cpu().contiguous()
-    return name, tuple(tensor.shape), str(tensor.dtype), zlib.crc32(sample.view(torch.uint8).numpy().tobytes())
 
 
 def pack(examined: Sequence[Examined], request: Request) -> list[list[Examined]]:
@@ -229,7 +224,7 @@ def _pass(number: int, members: Sequence[Examined], request: Request) -> Pass:
     tile, block = sizes(request, preferred=preferred, image_bytes=image_bytes, values=_values(members))
     in_company = members[0].company == members[-1].company
     return Pass(
-        name=f"{number:03d}-{members[0].output.model}",
+        name=f"{number:03d}-{NOT_OF_A_NAME.sub('-', members[0].output.model)}",
         outputs=tuple(one.output for one in members),
         shared="nothing" if len(members) == 1 else "features" if in_company else "images",
         tile=tile,

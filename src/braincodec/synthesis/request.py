@@ -75,7 +75,7 @@ def as_store(store: Store | str | Path | Any) -> Store:
     """The store of models, opened where its place is given."""
     if isinstance(store, Store):
         return store
-    if not isinstance(store, str | os.PathLike):
+    if not isinstance(store, str | Path):
         raise InputTypeError(f"models are found in a store, its path or its address, got {type(store).__name__}")
     return open_store(store)
 
@@ -288,7 +288,7 @@ def check_count(name: str, value: object) -> None:
 def _device(name: str, is_local: bool) -> str:
     if str(name).startswith("cuda:"):
         raise InputValueError(
-            f"device {name!r}: each worker takes a GPU of its own, so say 'cuda'; CUDA_VISIBLE_DEVICES says which to take"
+            f"device {name!r}: each worker takes a GPU of its own, so say 'cuda'; CUDA_VISIBLE_DEVICES says which"
         )
     if name not in DEVICES:
         raise UnknownNameError("device", name, DEVICES)
