@@ -112,3 +112,22 @@ def sorted_subjects(subjects: Iterable[Subject]) -> list[Subject]:
     [2, 10, 'a', 'b']
     """
     return sorted(subjects, key=lambda one: (isinstance(one, str), one))
+
+
+def ranges(subjects: Iterable[Subject]) -> str:
+    """Sorted whole numbers, runs shortened, then names.
+
+    Examples
+    --------
+    >>> ranges([1, 2, 3, 5, 7, 8]), ranges(["sub-02", "sub-01", 4])
+    ('1-3, 5, 7, 8', '4, sub-01, sub-02')
+    """
+    known = sorted_subjects(subjects)
+    runs: list[list[int]] = []
+    for number in (one for one in known if isinstance(one, int)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    words = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join([*words, *(one for one in known if isinstance(one, str))])

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from braincodec.subjects import Subject, sorted_subjects
+from braincodec.subjects import ranges as ranges
 
 WIDTH_WITHOUT_TERMINAL = 160
 
@@ -94,22 +94,3 @@ def size(count: int | None) -> str:
     if count is None:
         return ""
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
-
-
-def ranges(subjects: Iterable[Subject]) -> str:
-    """Sorted whole numbers, runs shortened, then names.
-
-    Examples
-    --------
-    >>> ranges([1, 2, 3, 5, 7, 8]), ranges(["sub-02", "sub-01", 4])
-    ('1-3, 5, 7, 8', '4, sub-01, sub-02')
-    """
-    known = sorted_subjects(subjects)
-    runs: list[list[int]] = []
-    for number in (one for one in known if isinstance(one, int)):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    words = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
-    return ", ".join([*words, *(one for one in known if isinstance(one, str))])
