@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from braincodec.errors import InputValueError
 from braincodec.features import Preprocessing
 from braincodec.models.fwrf import FwRF
-from braincodec.models.fwrf.network import BLOCKS, pooled_readout, squash_
+from braincodec.models.fwrf.network import BLOCKS, pooled_readout, squash_, squashed_by_position
 
 from ..small_models import describe, fwrf, fwrf_weights, images, voxel_units
 
@@ -167,7 +167,7 @@ def test_tiles_of_any_height_give_the_same(tile, batch):
     maps = [torch.rand(batch, 256, side, side, generator=rng) for side in (5, 4, 3)]
     pooling = [torch.rand(7, side * side, generator=rng).softmax(1) for side in (5, 4, 3)]
     weight, bias = torch.randn(7, 3, 1, 256, generator=rng), torch.randn(7, generator=rng)
-    found = pooled_readout([m.clone() for m in maps], pooling, weight, bias, units_a_tile=tile)
+    found = pooled_readout(squashed_by_position(maps), pooling, weight, bias, units_a_tile=tile)
     squashed = [torch.log1p(m.double()) * torch.tanh(m.double()) for m in maps]
     pooled = torch.stack(
         [torch.einsum("bcp,up->buc", m.flatten(2), p.double()) for m, p in zip(squashed, pooling, strict=True)], 2

@@ -6,6 +6,7 @@ AlexNet's first two stages, a small trunk, and for each voxel three learned pool
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,9 +25,10 @@ from braincodec.models.fwrf.network import (
     TRUNK_SHAPES,
     feature_maps,
     pooled_readout,
+    squashed_by_position,
 )
 from braincodec.models.fwrf.recipe import FwRFRecipe
-from braincodec.models.tensors import check_tensor_shapes
+from braincodec.models.tensors import add_tensor, check_tensor_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,19 +235,37 @@ class FwRF(Encoder):
             weight = part["w"].to(device).float().unflatten(1, (len(MAP_SIDES), 1, CHANNELS)).contiguous()
             self._ready.append((trunk, pooling, weight, part["b"].to(device).float()))
 
-    def shared(self, images: torch.Tensor) -> torch.Tensor:
-        """Published trunks are all different, so nothing is shared but the images."""
-        return images
+    def _adopt(self, parts: Parts) -> None:
+        self._shared_key: str | None = None
+        super()._adopt(parts)
 
-    def readout(self, shared: torch.Tensor) -> torch.Tensor:
-        """Responses (batch, units) to images (batch, 3, 227, 227) in 0..1."""
+    def shared(self, images: torch.Tensor) -> torch.Tensor:
+        """The trunks' maps (parts, positions, batch, 256) of images (batch, 3, 227, 227) in 0..1."""
         import torch
 
-        responses = []
-        for trunk, pooling, weight, bias in self._ready:
-            maps = feature_maps(trunk, shared)
-            responses.append(pooled_readout(maps, pooling, weight, bias))  # (batch, units of the part)
+        found = [squashed_by_position(feature_maps(trunk, images)) for trunk, *_ in self._ready]
+        return found[0][None] if len(found) == 1 else torch.stack(found)
+
+    def readout(self, shared: torch.Tensor) -> torch.Tensor:
+        """Responses (batch, units) from the trunks' maps."""
+        import torch
+
+        # each (batch, units of the part)
+        responses = [pooled_readout(maps, *ready[1:]) for maps, ready in zip(shared, self._ready, strict=True)]
         return torch.cat(responses, 1)
+
+    def shared_key(self) -> str:
+        """Hash of preprocessing and trunks: equal for models that were fitted together."""
+        if self._shared_key is None:
+            digest = hashlib.sha256(self.config.hash().encode())
+            for name in self.shared_weights():
+                add_tensor(digest, name, self._tensors[name])
+            self._shared_key = digest.hexdigest()
+        return self._shared_key
+
+    def shared_weights(self) -> tuple[str, ...]:
+        """Those of the trunks."""
+        return tuple(sorted(name for name in self._tensors if name.partition(".")[2] not in PER_UNIT))
 
     def select(self, **indices: Any) -> FwRF:
         """See `Encoder.select`; parts that lose all their units are dropped."""

@@ -102,19 +102,45 @@ def by_running_statistics(weights: dict[str, torch.Tensor], prefix: str, x: torc
     return F.batch_norm(x, mean, variance, scale, shift, eps=BATCH_NORM_EPSILON)
 
 
+def squashed_by_position(maps: list[torch.Tensor]) -> torch.Tensor:
+    """The maps as the readout takes them: squashed, position after position, one map after another.
+
+    Parameters
+    ----------
+    maps : list of torch.Tensor, each (batch, 256, side, side)
+        Not negative.
+
+    Returns
+    -------
+    torch.Tensor, shape (positions of all maps, batch, 256)
+        Of the maps' dtype.
+    """
+    import torch
+
+    batch = maps[0].shape[0]
+    found = maps[0].new_empty(sum(one.shape[2] * one.shape[3] for one in maps), batch, CHANNELS)
+    begin = 0
+    for one in maps:
+        by_position = one.permute(2, 3, 0, 1).flatten(0, 1)  # (positions, batch, 256)
+        own = found[begin : begin + len(by_position)].copy_(by_position)
+        squash_(own, torch.empty_like(own))
+        begin += len(by_position)
+    return found
+
+
 def pooled_readout(
-    maps: list[torch.Tensor],
+    features: torch.Tensor,
     pooling: list[torch.Tensor],
     weight: torch.Tensor,
     bias: torch.Tensor,
     units_a_tile: int = UNITS_A_TILE,
 ) -> torch.Tensor:
-    """Squash, pool with each unit's planes, squash, weigh and add, without ever holding all pooled features.
+    """Pool with each unit's planes, squash, weigh and add, without ever holding all pooled features.
 
     Parameters
     ----------
-    maps : list of torch.Tensor, each (batch, 256, side, side)
-        Not negative. May be overwritten.
+    features : torch.Tensor, shape (positions of all maps, batch, 256)
+        From `squashed_by_position`.
     pooling : list of torch.Tensor, each (units, side * side)
         Rows sum to one.
     weight : torch.Tensor, shape (units, 3, 1, 256)
@@ -127,20 +153,16 @@ def pooled_readout(
     """
     import torch
 
-    batch, units = maps[0].shape[0], len(bias)
-    features = []
-    for one in maps:
-        by_position = one.permute(2, 3, 0, 1).flatten(0, 1)  # (positions, batch, 256)
-        buffer = torch.empty_like(by_position, memory_format=torch.contiguous_format)
-        features.append(squash_(by_position.contiguous(), buffer).flatten(1))  # (positions, batch * 256)
+    batch, units = features.shape[1], len(bias)
+    of_maps = features.flatten(1).split([plane.shape[1] for plane in pooling])  # (positions, batch * 256) each
     responses = bias.float().repeat(batch, 1)  # (batch, units)
     height = min(units_a_tile, units)
-    pooled = torch.empty(height, batch, CHANNELS, dtype=maps[0].dtype, device=bias.device)
+    pooled = torch.empty(height, batch, CHANNELS, dtype=features.dtype, device=bias.device)
     scratch = torch.empty(height, batch, CHANNELS, device=bias.device)
     for begin in range(0, units, height):
         tile = slice(begin, min(begin + height, units))
         rows = slice(tile.stop - begin)
-        for number, (plane, feature) in enumerate(zip(pooling, features, strict=True)):
+        for number, (plane, feature) in enumerate(zip(pooling, of_maps, strict=True)):
             torch.mm(plane[tile], feature, out=pooled[rows].flatten(1))
             values = squash_(pooled[rows].float(), scratch[rows])  # (tile, batch, 256)
             responses[:, tile] += values.mul_(weight[tile, number]).sum(2).T

@@ -11,7 +11,14 @@ import torch.nn.functional as F
 
 from braincodec.models.fwrf.initial import trainable_names
 from braincodec.models.fwrf.loss import weighted_error
-from braincodec.models.fwrf.network import BATCH_NORM_EPSILON, CHANNELS, MAP_SIDES, feature_maps, pooled_readout
+from braincodec.models.fwrf.network import (
+    BATCH_NORM_EPSILON,
+    CHANNELS,
+    MAP_SIDES,
+    feature_maps,
+    pooled_readout,
+    squashed_by_position,
+)
 from braincodec.models.fwrf.tiled_readout import by_position, tiled_readout
 
 if TYPE_CHECKING:
@@ -142,7 +149,7 @@ class NetworkInTraining:
         """Responses (batch, units) as the trained model gives them: the published functions, in float32."""
         readout = self.readouts[subject]
         with torch.no_grad():
-            maps = feature_maps(self.trunk, self.pixels(images))
+            maps = squashed_by_position(feature_maps(self.trunk, self.pixels(images)))
             planes = [readout[f"rf{m}"].flatten(1).softmax(1) for m in range(len(MAP_SIDES))]
             weight = readout["w"].unflatten(1, (len(MAP_SIDES), 1, CHANNELS))
             found: NDArray[np.float32] = pooled_readout(maps, planes, weight, readout["b"]).cpu().numpy()
