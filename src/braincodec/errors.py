@@ -108,6 +108,10 @@ class OutputError(BraincodecError, OSError):
     """A result could not be written; nothing half-written is left under its name."""
 
 
+class FailedWorkError(BraincodecError, RuntimeError):
+    """A piece of work failed, or ended the process that did it, every time it was tried."""
+
+
 class MissingExtraError(BraincodecError, ImportError):
     """An optional package is needed; the message gives the line that installs it.
 

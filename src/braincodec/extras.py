@@ -26,6 +26,8 @@ EXTRA_OF_PACKAGE = {
     "skimage": "demo",
     "s3fs": "remote",
     "huggingface_hub": "remote",
+    "dask_jobqueue": "scale",
+    "bokeh": "scale",
 }
 
 

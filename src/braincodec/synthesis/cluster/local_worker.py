@@ -1,0 +1,56 @@
+"""The command that a worker of this machine is: ``python -m braincodec.synthesis.cluster.local_worker NAME FOLDER``.
+
+It reads the scheduler's address from standard input, and ends when that is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+
+# a block that computes and one that is read or written
+THREADS_FOR_BLOCKS = 2
+SETTINGS = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.terminate": False,
+    "distributed.comm.timeouts.connect": "30s",
+    "distributed.admin.low-level-log-length": 100,
+}
+
+
+def main(name: str, folder: str) -> None:
+    """Import what blocks need, then work until standard input is closed."""
+    import dask
+    import distributed  # noqa: F401  # its settings, before ours
+
+    dask.config.set(SETTINGS)
+    address = sys.stdin.readline().strip()
+    if not address:
+        return
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    asyncio.run(_work(address, name, folder))
+
+
+async def _work(address: str, name: str, folder: str) -> None:
+    from distributed import Worker
+
+    from braincodec.synthesis.cluster.quiet import quiet_dask
+
+    # Dask's own memory limits are off: what a worker holds is bounded by the plan
+    with quiet_dask():
+        worker = Worker(
+            address, name=name, nthreads=THREADS_FOR_BLOCKS, memory_limit=0, local_directory=folder, dashboard=False
+        )
+        async with worker:
+            await worker.finished()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)  # at once: what is not durable is computed again
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

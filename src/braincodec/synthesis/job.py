@@ -1,0 +1,106 @@
+"""What a worker needs to know to compute blocks: the plan, and where models, stimuli and responses are."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from braincodec.stimuli import StimulusSet
+    from braincodec.synthesis.computing import BlockComputer, Computed
+    from braincodec.synthesis.place import Place
+    from braincodec.synthesis.plan import Block, Plan
+    from braincodec.synthesis.records import BlockRecord
+
+
+def versions_here() -> dict[str, str]:
+    """Versions of the packages that decide the values, in this process."""
+    from braincodec import __version__
+
+    return {"braincodec": __version__, "torch": importlib.metadata.version("torch")}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A synthesis as its workers see it; it is sent to each of them once.
+
+    Parameters
+    ----------
+    plan : Plan
+    stimuli : StimulusSet
+        Whose files every worker must be able to read.
+    models, models_options
+        Address of the store of models, and options for fsspec.
+    output, output_options
+        Address of the store that is written, and options for fsspec.
+    name : str
+        Unique to the run.
+    versions : dict
+        Of the packages that decide the values, where the run was started.
+    """
+
+    plan: Plan
+    stimuli: StimulusSet
+    models: str
+    output: str
+    models_options: Mapping[str, Any] = field(default_factory=dict)
+    output_options: Mapping[str, Any] = field(default_factory=dict)
+    name: str = field(default_factory=lambda: f"braincodec-{uuid.uuid4().hex[:12]}")
+    versions: dict[str, str] = field(default_factory=versions_here)
+
+    def __post_init__(self) -> None:
+        # a worker may run in another folder
+        object.__setattr__(self, "models", absolute(self.models))
+        object.__setattr__(self, "output", absolute(self.output))
+
+    def open_output(self) -> Place:
+        """The store that is written."""
+        from braincodec.synthesis.place import open_place
+
+        return open_place(self.output, dict(self.output_options) or None)
+
+    def open_computer(self, device: str) -> BlockComputer:
+        """What computes blocks; models are loaded when the first block needs them."""
+        from braincodec.store.open import open_store
+        from braincodec.synthesis.computing import BlockComputer
+
+        models = open_store(self.models, **self.models_options)
+        return BlockComputer(models, self.plan, self.stimuli, device=device)
+
+    def is_known_at(self, place: Place) -> bool:
+        """Whether the plan is seen at `place`, which a folder of another machine of the same name would not hold."""
+        from braincodec.synthesis.records import job_folder
+
+        return place.read(f"{job_folder(self.plan)}/plan.json") is not None
+
+    def write(self, place: Place, block: Block, computed: Computed) -> BlockRecord:
+        """Write a computed block; durable on return."""
+        from braincodec.synthesis.records import write_block
+
+        return write_block(place, self.plan, block, computed)
+
+    def block_bytes(self, block: Block) -> int:
+        """Memory of a block's responses."""
+        return len(block) * self.plan.passes[block.pass_number].values * self.plan.itemsize
+
+    def describe(self, begin: int, end: int) -> str:
+        """Words for consecutive stimuli."""
+        first, last = self.stimuli.ids[begin], self.stimuli.ids[end - 1]
+        return f"stimuli {first} to {last} (positions {begin:,} to {end - 1:,})"
+
+
+def absolute(address: str | Path) -> str:
+    """A path that is good in any folder; an address as it is.
+
+    Examples
+    --------
+    >>> absolute("s3://bucket/models")
+    's3://bucket/models'
+    """
+    text = os.fspath(address)
+    return text if "://" in text else str(Path(text).expanduser().absolute())

@@ -1,0 +1,113 @@
+"""A job whose blocks take no models: what the engine does with workers is tested by what its blocks tell of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from braincodec.errors import OutputError, UnreachableError
+from braincodec.stimuli import StimulusSet
+from braincodec.synthesis.job import Job
+from braincodec.synthesis.plan import Block, Output, Pass, Plan, Request
+
+TILE = 4
+
+
+def make_plan(stimuli: StimulusSet, *, passes: int = 1, block: int = 4, **request: Any) -> Plan:
+    asked = Request(
+        models=("stand-in",), stimuli="images", count=len(stimuli), fingerprint=stimuli.fingerprint(), **request
+    )
+    made = []
+    for number in range(passes):
+        place = f"generated_responses/stand-in/stimuli-images/subject-{number + 1:02d}.zarr"
+        output = Output(
+            model="stand-in", subject=number + 1, place=place, dims=("unit",), shape=(3,), identity="0" * 64
+        )
+        made.append(
+            Pass(
+                name=f"{number:03d}-stand-in",
+                outputs=(output,),
+                shared="nothing",
+                tile=TILE,
+                block=block,
+                weight_bytes=0,
+                image_bytes=0,
+            )
+        )
+    return Plan(request=asked, passes=tuple(made), version="0", models_address="nowhere")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a block of a `StandInJob` gives."""
+
+    block: Block
+    digests: tuple[str, ...]
+    process: int
+
+
+class StandInComputer:
+    """Computes nothing, and notes when; what is to go wrong is told by files in a folder."""
+
+    def __init__(self, job: StandInJob) -> None:
+        self.job = job
+        self.turn = threading.Lock()
+
+    def compute(self, block: Block) -> Record:
+        folder = Path(self.job.output)
+        name = f"{block.pass_number}-{block.number}"
+        with (folder / "begun.txt").open("a") as file:
+            file.write(json.dumps([name, os.getpid(), time.time()]) + "\n")
+        with self.turn:
+            time.sleep(self.job.seconds)
+        if name in self.job.kill_always:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if name in self.job.fail:
+            raise self.job.fail[name]
+        digests = tuple(f"{position:016x}" for position in range(block.begin, block.end))
+        return Record(block, digests, os.getpid())
+
+
+@dataclass(frozen=True)
+class StandInJob(Job):
+    """See the module."""
+
+    seconds: float = 0.0
+    writing_seconds: float = 0.0
+    kill_always: tuple[str, ...] = ()
+    fail: dict[str, Exception] = field(default_factory=dict)
+    refuse: str = ""
+
+    def open_output(self) -> Any:
+        return Path(self.output)
+
+    def is_known_at(self, place: Any) -> bool:
+        return (place / "plan").exists()
+
+    def open_computer(self, device: str) -> Any:
+        return StandInComputer(self)
+
+    def write(self, place: Any, block: Block, computed: Any) -> Any:
+        time.sleep(self.writing_seconds)
+        with (place / "written.txt").open("a") as file:
+            file.write(f"{block.pass_number}-{block.number}\n")
+        return computed
+
+
+def make_job(folder: Path, *, count: int = 40, passes: int = 1, block: int = 4, **options: Any) -> StandInJob:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plan").touch()
+    stimuli = StimulusSet.open(np.zeros((count, 2, 2, 3), np.uint8))
+    plan = make_plan(stimuli, passes=passes, block=block)
+    return StandInJob(plan=plan, stimuli=stimuli, models="nowhere", output=str(folder), **options)
+
+
+__all__ = ["OutputError", "Record", "StandInJob", "UnreachableError", "make_job"]
