@@ -12,7 +12,7 @@ import numpy as np
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.responses.formats.layout import array_options
-from braincodec.synthesis.place import Place
+from braincodec.synthesis.place import Place, plain_name
 from braincodec.synthesis.plan import FORMAT, Block, Output, Pass, Plan
 from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json
 
@@ -46,6 +46,11 @@ class Groups(Config):
 
     format: int = FORMAT
     groups: dict[str, Group]
+
+    def stated_files(self) -> dict[str, FileFacts]:
+        """What each file should be, by name below the store."""
+        groups = self.groups.items()
+        return {f"{folder}/{name}": facts for folder, group in groups for name, facts in group.files.items()}
 
 
 def create_groups(place: Place, plan: Plan, templates: Mapping[str, xr.DataArray]) -> None:
@@ -86,20 +91,37 @@ def create_groups(place: Place, plan: Plan, templates: Mapping[str, xr.DataArray
 def read_groups(place: Place, plan: Plan) -> Groups | None:
     """What `create_groups` wrote; None where it did not come to its end, or where some of it is missing or damaged."""
     content = place.read(f"{job_folder(plan)}/{GROUPS}")
-    if content is None:
-        return None
     try:
-        groups = Groups.parse(parsed_json(content, GROUPS))
-    except (InputValueError, InputTypeError):
+        groups = parse_groups(content, plan)
+    except DamagedFileError:
         return None
-    if groups.format != FORMAT or set(groups.groups) != {output.place for output in plan.outputs}:
-        return None
-    stated = {
-        f"{folder}/{name}": facts for folder, group in groups.groups.items() for name, facts in group.files.items()
-    }
+    stated = groups.stated_files()
     for facts, file in zip(stated.values(), place.read_many(stated), strict=True):
         if file is None or file_facts(file) != facts:
             return None
+    return groups
+
+
+def parse_groups(content: bytes | None, plan: Plan) -> Groups:
+    """The labels that were written, from their file.
+
+    Raises
+    ------
+    DamagedFileError
+        When it is missing, cut short, edited, of another version or plan.
+    """
+    if content is None:
+        raise DamagedFileError(f"{GROUPS} is missing")
+    try:
+        groups = Groups.parse(parsed_json(content, GROUPS))
+    except DamagedFileError:
+        raise
+    except (InputValueError, InputTypeError) as error:
+        raise DamagedFileError(f"{GROUPS} is damaged: {error}") from error
+    if groups.format != FORMAT or set(groups.groups) != {output.place for output in plan.outputs}:
+        raise DamagedFileError(f"{GROUPS} speaks of other responses than the plan")
+    for name in groups.stated_files():
+        plain_name(name)
     return groups
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,13 +14,14 @@ from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.responses.staging import skipped_attributes
 from braincodec.stimuli import BadStimulus
+from braincodec.store.response_description import description_name
 from braincodec.synthesis.arrays import ROOT, Group, read_groups
 from braincodec.synthesis.machine import Machine
 from braincodec.synthesis.place import Place
 from braincodec.synthesis.plan import FORMAT, Block, Output, Plan
 from braincodec.synthesis.records import BlockRecord
 from braincodec.synthesis.rounding import Rounding
-from braincodec.synthesis.stored_plan import COMPLETE, FileFacts, file_facts, job_folder, parsed_json
+from braincodec.synthesis.stored_plan import COMPLETE, FileFacts, file_facts, ids_hash, job_folder, parsed_json
 
 STIMULUS = "stimulus"
 
@@ -40,7 +40,7 @@ class Completion(Config):
     stimuli, blocks : int
         How many.
     ids : str
-        SHA-256 of the stimulus ids in order.
+        `ids_hash` of the stimulus ids.
     seconds : float
         Of reading and computing, all workers together.
     skipped : tuple of BadStimulus
@@ -100,6 +100,8 @@ def finish_store(
         raise InputValueError(f"{len(missing):,} of {len(list(plan.blocks())):,} blocks are not finished")
     if len(stimulus_ids) != plan.request.count:
         raise InputValueError(f"{len(stimulus_ids):,} ids for {plan.request.count:,} stimuli")
+    if plan.request.ids not in ("", ids_hash(stimulus_ids)):
+        raise InputValueError("the ids of the stimuli are not those that the plan was made for")
     groups = read_groups(place, plan)
     if groups is None:
         raise DamagedFileError(f"the labels of units in {place.address} are missing or damaged; run it again")
@@ -117,6 +119,9 @@ def finish_store(
                 roundings[output.place] = Rounding.merged(record.rounding[number] for record in own)
                 attributes |= _stated(roundings[output.place])
             files |= _finish_group(place, output, groups.groups[output.place], of_stimuli, attributes)
+            description = place.read(description_name(output.place))
+            if description is not None:
+                files[description_name(output.place)] = file_facts(description)
     completion = Completion(
         plan_hash=plan.hash(),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -160,14 +165,6 @@ def read_completion(place: Place, plan: Plan) -> Completion | None:
 def skipped_stimuli(records: Mapping[Block, BlockRecord]) -> list[BadStimulus]:
     """The stimuli that some pass could not read, by position."""
     return sorted({item.position: item for record in records.values() for item in record.bad}.values(), key=_position)
-
-
-def ids_hash(stimulus_ids: Sequence[str]) -> str:
-    """SHA-256 of stimulus ids in order."""
-    digest = hashlib.sha256()
-    for name in stimulus_ids:
-        digest.update(f"{json.dumps(str(name))}\n".encode())
-    return digest.hexdigest()
 
 
 def stimulus_files(stimulus_ids: Sequence[str]) -> dict[str, bytes]:

@@ -68,6 +68,7 @@ class Place(abc.ABC):
 
     address: str
     local: Path | None = None  # the folder, where it is one of this machine
+    options: Mapping[str, Any] | None = None  # what fsspec needs to open the address
 
     @abc.abstractmethod
     def read(self, name: str) -> bytes | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from braincodec.errors import BraincodecError
 from braincodec.folder import FoundFile
 from braincodec.remote import S3, S3_PATIENCE, file_system, own_name, scheme_of, unreachable
+from braincodec.synthesis.in_threads import in_threads
 from braincodec.synthesis.place import Place, plain_name, removable
 
 # that are under way at once
@@ -25,6 +24,7 @@ class RemotePlace(Place):
         self.address = address if address.endswith("://") else address.rstrip("/")
         if scheme_of(address) in S3 and "config_kwargs" not in options:
             options = {**options, "config_kwargs": S3_PATIENCE}
+        self.options = options
         self._files, self._root = file_system(self.address, options)
 
     def read(self, name: str) -> bytes | None:
@@ -49,23 +49,12 @@ class RemotePlace(Place):
 
     def read_many(self, names: Iterable[str]) -> Iterator[bytes | None]:
         """See `Place.read_many`."""
-        with ThreadPoolExecutor(REQUESTS) as pool:
-            waiting: deque[Any] = deque()  # a few only: the files may be large
-            for name in names:
-                waiting.append(pool.submit(self.read, name))
-                if len(waiting) == REQUESTS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        yield from in_threads(self.read, names, REQUESTS)
 
     def write_many(self, files: Mapping[str, bytes]) -> None:
         """See `Place.write_many`."""
-        if len(files) == 1:
-            super().write_many(files)
-            return
-        with ThreadPoolExecutor(REQUESTS) as pool:
-            for _ in pool.map(self.write, files, files.values()):
-                pass
+        for _ in in_threads(lambda name: self.write(name, files[name]), files, REQUESTS):
+            pass
 
     def names(self, folder: str = "") -> list[str]:
         """See `Place.names`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from braincodec.config import Config
@@ -16,6 +17,8 @@ SYNTHESIS = "synthesis"
 PLAN, COMPLETE = "plan.json", "complete.json"
 RESPONSES = "generated_responses/"
 JOB_NAME = re.compile(r"[0-9a-f]{12}", re.ASCII)
+# in a plan of any size that makes sense; a damaged number must not keep a program busy for days
+MOST_BLOCKS = 10_000_000
 PASS_NAME = re.compile(r"\w[\w.=-]*")
 
 
@@ -48,6 +51,11 @@ class StoredPlan(Config):
 def file_facts(content: bytes) -> FileFacts:
     """Size and SHA-256 of a file's content."""
     return FileFacts(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def ids_hash(ids: Iterable[object]) -> str:
+    """Hexadecimal SHA-256 of stimulus ids in their order."""
+    return hashlib.sha256("\0".join(map(str, ids)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def job_of(plan: Plan) -> str:
@@ -126,6 +134,8 @@ def check_plan(plan: Plan, where: str) -> None:
             raise DamagedFileError(f"{where} holds a pass without outputs or a plain name: {one.name!r}")
         if one.tile < 1 or one.block < one.tile or one.block % one.tile:
             raise DamagedFileError(f"{where}: blocks of {one.block} stimuli are not made of tiles of {one.tile}")
+    if sum(plan.request.count // one.block for one in plan.passes) > MOST_BLOCKS:
+        raise DamagedFileError(f"{where} plans more than {MOST_BLOCKS:,} blocks")
     for output in plan.outputs:
         try:
             plain_name(output.place)
