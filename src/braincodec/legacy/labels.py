@@ -56,7 +56,7 @@ def imageset_labels(
     --------
     >>> imageset_labels("things", ["images/bat/bat_01.jpg", "images/cat/cat_01.jpg"])["things_labels"]["unique_id"]
     {0: 'bat', 1: 'cat'}
-    >>> imageset_labels("mine", ["a.png", "b.png"])["stimulus_labels"]["stimulus_ids"].tolist()
+    >>> imageset_labels("mine", ["a.png", "b.png"])["stimulus_labels"]["stimulus_ids"]
     ['a.png', 'b.png']
     """
     names = [str(one) for one in ids]
@@ -65,7 +65,7 @@ def imageset_labels(
     labels: Labels = {key: dict(published)} if published else {}
     own: dict[str, Any] = {}
     if published_ids(imageset, len(names), labels) != names:
-        own[STIMULUS_IDS] = np.asarray(names, str)
+        own[STIMULUS_IDS] = names
     if skipped:
         own[SKIPPED] = skipped
     return labels | ({OWN_LABELS: own} if own else {})

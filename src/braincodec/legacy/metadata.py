@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.legacy.keys import CORRELATIONS, HEMISPHERES, SENSOR_SCORES, SURFACE_SCORES, VOLUME_SCORES
+from braincodec.legacy.keys import CORRELATIONS, HEMISPHERES, SENSOR_SCORES, SURFACE_SCORES, VOLUME_SCORES, stimulus_ids
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,6 +54,23 @@ def metadata_of(units: xr.Dataset, training: dict[str, Any]) -> dict[str, Any]:
     if "channel" in units.sizes:
         return _sensors(units, training)
     return _surface(units, training) if "vertex" in units else _volume(units, training)
+
+
+def training_of(metadata: dict[str, Any]) -> dict[str, list[Any]]:
+    """Stimuli by part as published metadata name them: what `ModelDescription.training` keeps of a published model.
+
+    Examples
+    --------
+    >>> training_of({"encoding_models": {"train_val_test_nsd_image_splits": {"val_img_num": np.array([3, 4])}}})
+    {'val_img_num': [3, 4]}
+    """
+    models = metadata.get("encoding_models", {})
+    # newer files have one level less, or one dictionary a part
+    found = {**models, **models.get("train_img_info", {}), **models.get("test_img_info", {})}
+    for key in ("train_val_test_nsd_image_splits", "train_test_things_image_splits"):
+        found |= models.get(key, {})
+    names = {*NSD_SPLIT.values(), *THINGS_SPLIT.values()}
+    return {key: stimulus_ids(value) for key, value in found.items() if key in names}
 
 
 def _scores(units: xr.Dataset, names: dict[str, str]) -> dict[str, np.ndarray]:

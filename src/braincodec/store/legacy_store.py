@@ -14,6 +14,7 @@ from braincodec.errors import BraincodecError, MissingFileError, UnknownNameErro
 from braincodec.folder import LocalFolder
 from braincodec.legacy import generated
 from braincodec.legacy.families import FAMILIES, OTHER_SPELLING, Family, families_in
+from braincodec.legacy.metadata import training_of
 from braincodec.store.base import ModelEntry, Store
 from braincodec.subjects import ALL, Subject, plain_subject
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from braincodec.models.base import Encoder
+    from braincodec.models.description import ModelDescription
     from braincodec.stimuli import StimulusSet
 
 
@@ -206,6 +208,14 @@ class LegacyStore(Store):
         """
         file = self._response_file(model, stimuli, subject, roi)
         return generated.read_labels(self.folder, file, required=True)
+
+    def response_description(
+        self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
+    ) -> ModelDescription:
+        """The model that made generated responses, as far as their metadata tell."""
+        family, file = self._any_family(model), self._response_file(model, stimuli, subject, roi)
+        metadata = generated.read_labels(self.folder, file)
+        return family.description(file.subject, training_of(metadata), file.roi, metadata)
 
     def stimulus_set(self, stimuli: str) -> StimulusSet:
         """The images behind generated responses, in the order of their rows.

@@ -1,0 +1,116 @@
+"""Sets of generated responses of a store, chosen by name, and what became of them when they were copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from braincodec.errors import UnknownNameError
+from braincodec.subjects import Subject, plain_subject
+
+if TYPE_CHECKING:
+    from braincodec.store.base import Store
+
+Outcome = Literal["pending", "written", "kept", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class ResponseSet:
+    """The generated responses of one model and subject to one stimulus set.
+
+    Attributes
+    ----------
+    model, stimuli : str
+    subject : int or str
+    roi : str or None
+        None where one array holds all units.
+    """
+
+    model: str
+    stimuli: str
+    subject: Subject
+    roi: str | None = None
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"{self.model} subject {self.subject}{f' {self.roi}' if self.roi else ''}: {self.stimuli}"
+
+
+@dataclass(frozen=True)
+class CopiedResponses:
+    """What became of one set.
+
+    Attributes
+    ----------
+    source : ResponseSet
+    outcome : str
+        ``"written"``, ``"kept"`` (was there already), ``"skipped"`` or ``"failed"``; ``"pending"`` before.
+    reason : str
+        Why it was skipped or failed.
+    files : tuple of Path
+        Its responses, one file for each region where they are split.
+    nbytes : int
+        Of the values that were written.
+    seconds : float
+    """
+
+    source: ResponseSet
+    outcome: Outcome = "pending"
+    reason: str = ""
+    files: tuple[Path, ...] = ()
+    nbytes: int = 0
+    seconds: float = 0.0
+
+
+def chosen_sets(
+    store: Store,
+    *,
+    models: Sequence[str] | None = None,
+    stimuli: Sequence[str] | None = None,
+    subjects: Sequence[Subject] | None = None,
+    rois: Sequence[str] | None = None,
+) -> list[ResponseSet]:
+    """The generated responses of a store, or some of them.
+
+    Parameters
+    ----------
+    store : Store
+    models, stimuli, subjects : sequence, optional
+        Only these.
+    rois : sequence, optional
+        Only these of the arrays that hold one region; arrays of all units stay.
+
+    Returns
+    -------
+    list of ResponseSet
+        In the store's order.
+
+    Raises
+    ------
+    UnknownNameError
+        With the names that are there.
+    """
+    found = [
+        ResponseSet(row["model"], row["stimuli"], row["subject"], row["roi"] or None)
+        for row in store.response_sets().to_dict("records")
+    ]
+    wanted = None if subjects is None else [plain_subject(one) for one in subjects]
+    for what, asked, attribute in (
+        ("model", models, "model"),
+        ("stimulus set", stimuli, "stimuli"),
+        ("subject", wanted, "subject"),
+    ):
+        known = list(dict.fromkeys(getattr(one, attribute) for one in found))
+        for name in asked or ():
+            if name not in known:
+                raise UnknownNameError(what, name, known, where=f"of generated responses in {store.address}")
+        found = [one for one in found if asked is None or getattr(one, attribute) in asked]
+    known = list(dict.fromkeys(one.roi for one in found if one.roi))
+    # arrays of all units tell their regions when they are opened
+    for name in rois or () if all(one.roi for one in found) else ():
+        if name not in known:
+            raise UnknownNameError("roi", name, known, where=f"of generated responses in {store.address}")
+    return [one for one in found if rois is None or one.roi is None or one.roi in rois]
