@@ -114,7 +114,7 @@ class BERG:
 
     def list_models(self) -> list[str]:
         """Identifiers of the published models that can be run, and of all that lie in the folder."""
-        return sorted(model.id for model in self._models.known)
+        return sorted(model.id for model in self._models.trained)
 
     def get_model_catalog(self, print_format: bool = False) -> dict[str, list[str]]:
         """Training data sets by modality.
@@ -125,7 +125,7 @@ class BERG:
             Print them too.
         """
         catalog: dict[str, set[str]] = {}
-        for model in self._models.known:
+        for model in self._models.trained:
             catalog.setdefault(model.modality, set()).add(model.dataset)
         found = {modality: sorted(datasets) for modality, datasets in catalog.items()}
         if check_flag("print_format", print_format):
@@ -261,7 +261,7 @@ class BERG:
         return self._models.metadata(known.id, number, region)
 
     def _known(self, model_id: str) -> KnownModel:
-        models = {model.id: model for model in self._models.known}
+        models = {model.id: model for model in self._models.trained}
         return models[check_name("model_id", model_id, sorted(models))]
 
 

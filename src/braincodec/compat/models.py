@@ -6,9 +6,11 @@ import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from braincodec.folder import LocalFolder
 from braincodec.legacy.families import FAMILIES, Family
 from braincodec.legacy.metadata import published_metadata
 from braincodec.models.backboned import BackboneEncoder
@@ -58,8 +60,24 @@ class Models:
         self.store = address if isinstance(address, Store) else open_store(address)
         self._encoders: OrderedDict[tuple[Any, ...], Encoder] = OrderedDict()
         entries = {entry.id: entry for entry in self.store.entries()}
-        self.known = [_known(name, entries.pop(name, None)) for name in published]
-        self.known += [_known(name, entry) for name, entry in entries.items()]
+        known = [_known(name, entries.pop(name, None)) for name in published]
+        self.trained = known + [_known(name, entry) for name, entry in entries.items()]
+
+    @property
+    def known(self) -> list[KnownModel]:
+        """Published models and those that lie in the store, by weights or by responses generated in advance.
+
+        The latter are left out where finding them takes requests to a folder elsewhere; `with_responses` has them.
+        """
+        slow = isinstance(self.store, LegacyStore) and not isinstance(self.store.folder, LocalFolder)
+        return self.trained if slow else self.with_responses
+
+    @cached_property
+    def with_responses(self) -> list[KnownModel]:
+        """All models, also those of which only generated responses are here."""
+        from braincodec.compat.response_models import with_responses
+
+        return with_responses(self.store, self.trained)
 
     def encoder(self, model: str, subject: Subject, roi: str | tuple[str, ...] | None) -> Encoder:
         """The encoder, read when it is not among the last ones asked for."""

@@ -15,6 +15,8 @@ from braincodec.errors import InputTypeError, InputValueError
 from braincodec.legacy.generated import IMAGES
 from braincodec.store import Store
 from braincodec.store.legacy_store import LegacyStore
+from braincodec.store.native_store import NativeStore
+from braincodec.store.response_metadata import response_metadata
 from braincodec.subjects import Subject, sorted_subjects
 
 if TYPE_CHECKING:
@@ -210,7 +212,8 @@ class PublishedInterface:
         MissingFileError
             When the file is not in the folder; says which and how to get it.
         """
-        known, subject, roi = self._check_model(modality, train_dataset, model, subject, roi)
+        choices = self._models.with_responses
+        known, subject, roi = self._check_model(modality, train_dataset, model, subject, roi, choices)
         store = self._models.store
         table = store.response_sets()
         here = table[table["model"] == known.id]["stimuli"]
@@ -223,16 +226,30 @@ class PublishedInterface:
             metadata = store.response_metadata(known.id, stimuli=imageset, subject=subject, roi=roi)
             return responses, copy.deepcopy(metadata)  # what is read from files may not be changed
         responses = StoredResponses(store.responses(known.id, stimuli=imageset, subject=subject, roi=roi))
-        return (responses, self._models.metadata(known.id, subject, roi)) if return_metadata else responses
+        if not return_metadata:
+            return responses
+        assert isinstance(store, NativeStore), "there are two kinds of store"
+        return responses, response_metadata(store, known.id, stimuli=imageset, subject=subject, roi=roi)
 
-    def _trained_on(self, modality: str, train_dataset: str) -> list[KnownModel]:
-        check_name("train_dataset", train_dataset, self.which_train_datasets(modality), f"for modality {modality!r}")
-        return [one for one in self._models.known if (one.modality, one.dataset) == (modality, train_dataset)]
+    def _trained_on(
+        self, modality: str, train_dataset: str, choices: list[KnownModel] | None = None
+    ) -> list[KnownModel]:
+        known = self._models.known if choices is None else choices
+        check_name("modality", modality, dict.fromkeys(one.modality for one in known))
+        datasets = dict.fromkeys(one.dataset for one in known if one.modality == modality)
+        check_name("train_dataset", train_dataset, datasets, f"for modality {modality!r}")
+        return [one for one in known if (one.modality, one.dataset) == (modality, train_dataset)]
 
     def _check_model(
-        self, modality: str, train_dataset: str, model: str, subject: Subject, roi: str | None
+        self,
+        modality: str,
+        train_dataset: str,
+        model: str,
+        subject: Subject,
+        roi: str | None,
+        choices: list[KnownModel] | None = None,
     ) -> tuple[KnownModel, Subject, str | None]:
-        models = {one.name: one for one in self._trained_on(modality, train_dataset)}
+        models = {one.name: one for one in self._trained_on(modality, train_dataset, choices)}
         check_name("model", model, models, f"for {modality} trained on {train_dataset}")
         known = models[model]
         number = check_subject(subject, known.subjects, f"of {known.id}")

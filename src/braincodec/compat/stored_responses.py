@@ -17,7 +17,8 @@ class StoredResponses:
     Parameters
     ----------
     responses : xarray.DataArray
-        Lazily read; first dimension the stimuli.
+        Lazily read; first dimension the stimuli. What is stored in half precision is given in the single precision
+        that published scripts expect.
 
     Examples
     --------
@@ -48,18 +49,17 @@ class StoredResponses:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of what slicing gives."""
-        return self._responses.dtype
+        return np.dtype(np.float32) if self._responses.dtype == np.float16 else self._responses.dtype
 
     def __len__(self) -> int:
         return len(self._responses)
 
     def __getitem__(self, key: Any) -> Any:
-        values = self._responses[key].values
+        values = self._responses[key].values.astype(self.dtype, copy=False)
         return values if values.ndim else values[()]
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
-        values = self._responses.values
-        return values if dtype is None else values.astype(dtype)
+        return self._responses.values.astype(self.dtype if dtype is None else dtype, copy=False)
 
     def __repr__(self) -> str:
         return f"<StoredResponses: shape {self.shape}, type {self.dtype}>"
