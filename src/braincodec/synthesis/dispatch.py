@@ -9,8 +9,9 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from braincodec.errors import BraincodecError, FailedWorkError, UnreachableError
+from braincodec.errors import BraincodecError, FailedWorkError, InputValueError, UnreachableError
 from braincodec.synthesis.cluster.base import Cluster
+from braincodec.synthesis.job import BLOCKS_AT_ONCE
 from braincodec.synthesis.waiting import Piece, Waiting
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from braincodec.synthesis.worker import Outcome
 
-# pieces that a worker has at once: one computes, the other is read or written
-IN_FLIGHT = 2
 # how often a piece is tried before it counts as what ends its workers
 TRIES = 3
 # seconds between two looks at which workers there are
@@ -121,7 +120,7 @@ class Dispatch:
             return
         reasons = "; ".join(dict.fromkeys(self.refusals.values()))
         if reasons and not self.cluster.waits:
-            raise UnreachableError(f"no worker can do the work: {reasons}")
+            raise InputValueError(f"no worker can do the work: {reasons}; {self.state()}")
         lasted = now - self.served
         if lasted - self.noted < self.cluster.patience:
             return
@@ -138,7 +137,7 @@ class Dispatch:
         reserved = None  # has nothing new until it can take a piece that failed before, which is tried alone
         if self.waiting.suspects and not with_suspect and usable:
             reserved = min(usable, key=lambda address: len(usable[address]))
-        for room in range(IN_FLIGHT):
+        for room in range(BLOCKS_AT_ONCE):
             for address, flights in usable.items():
                 if len(flights) > room or address in with_suspect or (address == reserved and flights):
                     continue

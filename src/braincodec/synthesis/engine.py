@@ -80,10 +80,9 @@ def run_blocks(
         if on_done is not None:
             on_done(record)
 
-    cluster.deploy(job.name, JobPlugin(job))
     Dispatch(
         cluster,
-        job.name,
+        cluster.deploy(JobPlugin(job), job.name),
         work_on,
         [Piece((block.pass_number, block.number), (block,), group=block.pass_number) for block in blocks],
         describe=lambda piece: _block_in_words(job, piece.arguments[0]),
@@ -149,10 +148,9 @@ def check_stimuli(
         if on_done is not None:
             on_done(end - begin)
 
-    cluster.deploy(job.name, JobPlugin(job))
     Dispatch(
         cluster,
-        job.name,
+        cluster.deploy(JobPlugin(job), job.name),
         look_at,
         [Piece(span, span) for span in _spans(records)],
         describe=lambda piece: f"reading {job.describe(*piece.arguments)}",

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from braincodec.synthesis.records import BlockRecord
 
 
+# of a process with torch and nothing else
+PROCESS_BYTES = 500 * 2**20
+# one that computes and one that is read or written
+BLOCKS_AT_ONCE = 2
+# of a block's values that exist at once: as computed, and as they are encoded
+COPIES_OF_A_BLOCK = 2
+
+
 def versions_here() -> dict[str, str]:
     """Versions of the packages that decide the values, in this process."""
     from braincodec import __version__
@@ -50,7 +58,7 @@ class Job:
     output: str
     models_options: Mapping[str, Any] = field(default_factory=dict)
     output_options: Mapping[str, Any] = field(default_factory=dict)
-    name: str = field(default_factory=lambda: f"braincodec-{uuid.uuid4().hex[:12]}")
+    name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     versions: dict[str, str] = field(default_factory=versions_here)
 
     def __post_init__(self) -> None:
@@ -92,6 +100,22 @@ class Job:
         """Words for consecutive stimuli."""
         first, last = self.stimuli.ids[begin], self.stimuli.ids[end - 1]
         return f"stimuli {first} to {last} (positions {begin:,} to {end - 1:,})"
+
+
+def worker_bytes(plan: Plan) -> int:
+    """Memory that a worker needs for the largest pass of a plan, two blocks of it at once.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+    itemsize = plan.itemsize
+    return PROCESS_BYTES + max(
+        one.weight_bytes
+        + one.tile * one.image_bytes
+        + BLOCKS_AT_ONCE * COPIES_OF_A_BLOCK * one.block * one.values * itemsize
+        for one in plan.passes
+    )
 
 
 def absolute(address: str | Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Piece:
     """
 
     key: tuple[Hashable, ...]
-    arguments: tuple[object, ...]
+    arguments: tuple[Any, ...]
     group: Hashable = None
 
 

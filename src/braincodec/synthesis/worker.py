@@ -15,7 +15,7 @@ from braincodec.device import is_out_of_memory, keep_freed_memory
 from braincodec.errors import BraincodecError, InputValueError, UnreachableError
 from braincodec.memory import free_main_memory
 from braincodec.synthesis.digests import digests_of
-from braincodec.synthesis.job import Job, versions_here
+from braincodec.synthesis.job import COPIES_OF_A_BLOCK, Job, versions_here
 
 if TYPE_CHECKING:
     from distributed import Worker
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from braincodec.synthesis.plan import Block
     from braincodec.synthesis.records import BlockRecord
 
-# copies of a block's values that exist at once: as computed, and as they are encoded
-COPIES_OF_A_BLOCK = 2
 SECONDS_BETWEEN_LOOKS = 0.2
 
 
@@ -60,10 +58,10 @@ class JobPlugin(WorkerPlugin):
     """
 
     def __init__(self, job: Job) -> None:
-        self.job, self.name = job, job.name
+        self.job = job
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"job": self.job, "name": self.name}
+        return {"job": self.job}
 
     def setup(self, worker: Worker) -> None:
         """Called in every worker, also those that come late; models are loaded by the first block."""

@@ -63,6 +63,7 @@ def open_cluster(
     workers: int | None = None,
     threads: int = 1,
     device: str = "cpu",
+    worker_bytes: int = 0,
     options: Mapping[str, Any] | None = None,
     on_note: Callable[[str], None] | None = None,
     patience: float = PATIENCE,
@@ -79,6 +80,8 @@ def open_cluster(
     threads : int
         Of the processor, for each worker.
     device : {"cpu", "cuda", "mps"}
+    worker_bytes : int
+        Memory that a worker needs (`braincodec.synthesis.job.worker_bytes`), which bounds the default number of them.
     options : mapping, optional
         For Slurm: what `dask_jobqueue.SLURMCluster` takes (``queue``, ``account``, ``memory``, ``walltime``,
         ``job_extra_directives``, ...).
@@ -108,7 +111,14 @@ def open_cluster(
             from braincodec.synthesis.cluster.local import local_cluster
 
             yield stack.enter_context(
-                local_cluster(workers=workers, threads=threads, device=device, on_note=said, patience=patience)
+                local_cluster(
+                    workers=workers,
+                    threads=threads,
+                    device=device,
+                    worker_bytes=worker_bytes,
+                    on_note=said,
+                    patience=patience,
+                )
             )
         elif spec == SLURM:
             from braincodec.synthesis.cluster.slurm import slurm_cluster

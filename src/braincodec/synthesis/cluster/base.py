@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from braincodec.errors import UnreachableError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 # seconds that a scheduler may take to answer
 ANSWER = 30.0
+# of the names of jobs on a scheduler
+JOB_PREFIX = "braincodec-"
 
 
 class Cluster:
@@ -42,7 +44,7 @@ class Cluster:
     ) -> None:
         self.client, self.address, self.dashboard = client, address, dashboard
         self.note, self.patience = on_note, patience
-        self._deployed: dict[str, WorkerPlugin] = {}
+        self._deployed: list[str] = []
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.address!r})"
@@ -77,22 +79,27 @@ class Cluster:
         """What to do when there are no workers."""
         return "start some"
 
-    def deploy(self, name: str, plugin: WorkerPlugin) -> None:
-        """Give every worker, also those that come later, what it needs for a job."""
-        if name in self._deployed:
-            return
-        self._deployed[name] = plugin
-        # a worker that cannot take it says so when it is given work
-        with contextlib.suppress(Exception):
-            self.client.register_plugin(plugin, name=name)
+    def deploy(self, plugin: WorkerPlugin, name: str) -> str:
+        """Give every worker, also those that come later, what it needs for a job.
 
-    def withdraw(self, names: Iterable[str] | None = None) -> None:
+        Returns
+        -------
+        str
+            Name by which tasks find it in a worker. It holds the client's, so that what a killed run left is told from
+            what another one uses.
+        """
+        own = f"{JOB_PREFIX}{name}@{self.client.id}"
+        if own not in self._deployed:
+            self._deployed.append(own)
+            # a worker that cannot take it says so when it is given work
+            with contextlib.suppress(Exception):
+                self.client.register_plugin(plugin, name=own)
+        return own
+
+    def withdraw(self) -> None:
         """Take jobs away from all workers, which free what they hold for them."""
-        for name in list(self._deployed if names is None else names):
-            self._deployed.pop(name, None)
+        while self._deployed:
+            name = self._deployed.pop()
             if not self.is_lost:
                 with contextlib.suppress(Exception):  # the end of a run has no use for what fails here
-                    self._call(self.client.unregister_worker_plugin, name)
-
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return function(*arguments)
+                    self.client.unregister_worker_plugin(name)

@@ -13,30 +13,38 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from braincodec.errors import UnreachableError
+from braincodec.memory import free_main_memory
 from braincodec.synthesis.cluster.base import Cluster
 
 if TYPE_CHECKING:
     from distributed import LocalCluster
 
+LOCAL_WORKER = "braincodec.synthesis.cluster.local_worker"
 THIS_MACHINE = "127.0.0.1"
 DASHBOARD_PORT = 8787
 # how often a worker may end before it ever reached the scheduler
 FAILED_STARTS = 3
+# what is left is for the system's cache of files
+SHARE_OF_FREE_MEMORY = 0.8
 # seconds until a worker that was asked to end is killed
 GRACE = 1.0
 LINES_SHOWN = 5
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# imported by a worker while the scheduler starts: what blocks need, and takes seconds
+PRELOADED = ("torch", "braincodec.synthesis.computing")
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
-def default_workers(threads: int, device: str = "cpu") -> int:
-    """As many workers as the processor has threads for, or one a GPU.
+def default_workers(threads: int, device: str = "cpu", worker_bytes: int = 0) -> int:
+    """As many workers as the processor has threads for, or one a GPU; no more than memory holds.
 
     Parameters
     ----------
     threads : int
         For each worker.
     device : {"cpu", "cuda", "mps"}
+    worker_bytes : int
+        Memory that one needs.
 
     Examples
     --------
@@ -49,20 +57,27 @@ def default_workers(threads: int, device: str = "cpu") -> int:
         return 1
     from dask.system import CPU_COUNT  # limits of containers and jobs included
 
-    return max(1, CPU_COUNT // max(1, threads))
+    fitting = int(free_main_memory() * SHARE_OF_FREE_MEMORY) // worker_bytes if worker_bytes else CPU_COUNT
+    return max(1, min(CPU_COUNT // max(1, threads), fitting))
 
 
 @contextlib.contextmanager
 def local_cluster(
-    *, workers: int | None, threads: int, device: str, on_note: Callable[[str], None], patience: float
+    *,
+    workers: int | None,
+    threads: int,
+    device: str,
+    worker_bytes: int = 0,
+    on_note: Callable[[str], None],
+    patience: float,
 ) -> Iterator[LocalWorkers]:
     """Start workers on this machine; see `open_cluster`."""
-    count = default_workers(threads, device) if workers is None else workers
+    count = default_workers(threads, device, worker_bytes) if workers is None else workers
     gpus = _gpus() if device == "cuda" else []
     with tempfile.TemporaryDirectory(prefix="braincodec-workers-") as folder, contextlib.ExitStack() as stack:
         processes = [WorkerProcess(number, Path(folder), threads, gpus) for number in range(count)]
+        stack.callback(stop_all, processes)
         for process in processes:  # they import what they need while the scheduler starts
-            stack.callback(process.stop)
             process.start()
         scheduler = stack.enter_context(_scheduler())
         from distributed import Client
@@ -72,8 +87,7 @@ def local_cluster(
         try:
             yield cluster
         finally:
-            for process in processes:  # what they hold need not be freed first
-                process.stop()
+            stop_all(processes)  # what they hold need not be freed first
 
 
 class LocalWorkers(Cluster):
@@ -137,7 +151,7 @@ class LocalWorkers(Cluster):
             f" ({words})" if words else ""
         )
 
-    def withdraw(self, names: Any = None) -> None:
+    def withdraw(self) -> None:
         """See `Cluster.withdraw`; these workers end with the cluster."""
 
 
@@ -191,7 +205,7 @@ class WorkerProcess:
         self.reached = False
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "braincodec.synthesis.cluster.local_worker", self.name, str(self._folder)],
+                [sys.executable, "-m", LOCAL_WORKER, self.name, str(self._folder), *PRELOADED],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -206,12 +220,17 @@ class WorkerProcess:
             pipe.write(f"{address}\n".encode())
             pipe.flush()
 
+    def ask_to_end(self) -> None:
+        """Close its standard input."""
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                self._pipe().close()
+
     def stop(self) -> None:
         """End the process, by force if need be."""
+        self.ask_to_end()
         if self._process is None:
             return
-        with contextlib.suppress(OSError):
-            self._pipe().close()
         try:
             self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
@@ -229,6 +248,14 @@ class WorkerProcess:
     def _pipe(self) -> IO[bytes]:
         assert self._process is not None and self._process.stdin is not None
         return self._process.stdin
+
+
+def stop_all(processes: list[WorkerProcess]) -> None:
+    """End all processes, together."""
+    for process in processes:
+        process.ask_to_end()
+    for process in processes:
+        process.stop()
 
 
 @contextlib.contextmanager

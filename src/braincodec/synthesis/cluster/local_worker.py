@@ -1,11 +1,12 @@
-"""The command that a worker of this machine is: ``python -m braincodec.synthesis.cluster.local_worker NAME FOLDER``.
+"""The command that a worker of this machine is: ``python -m ...local_worker NAME FOLDER MODULE...``.
 
-It reads the scheduler's address from standard input, and ends when that is closed.
+It imports the modules, reads the scheduler's address from standard input, and ends when that is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import threading
@@ -20,11 +21,13 @@ SETTINGS = {
 }
 
 
-def main(name: str, folder: str) -> None:
+def main(name: str, folder: str, *modules: str) -> None:
     """Import what blocks need, then work until standard input is closed."""
     import dask
     import distributed  # noqa: F401  # its settings, before ours
 
+    for module in modules:
+        importlib.import_module(module)
     dask.config.set(SETTINGS)
     address = sys.stdin.readline().strip()
     if not address:

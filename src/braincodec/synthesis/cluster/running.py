@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from braincodec.errors import UnreachableError
-from braincodec.synthesis.cluster.base import Cluster
+from braincodec.synthesis.cluster.base import JOB_PREFIX, Cluster
 
 if TYPE_CHECKING:
     from distributed import Scheduler
 
 CONNECT = 10.0  # seconds
-JOB_NAMES = "braincodec-"
 
 
 @contextlib.contextmanager
@@ -47,14 +46,14 @@ class RunningCluster(Cluster):
     def clear(self) -> None:
         """Take away jobs of runs that were killed, which workers would still hold models for."""
         with contextlib.suppress(Exception):  # a scheduler that does not know our package
-            self.withdraw(self.client.run_on_scheduler(_jobs_of_nobody))
+            for name in self.client.run_on_scheduler(_abandoned_jobs):
+                self.client.unregister_worker_plugin(name)
 
 
-def _jobs_of_nobody(dask_scheduler: Scheduler) -> list[str]:
-    """Names of jobs on a scheduler while no other client is connected, whose they could be."""
-    plugins: Any = dask_scheduler.worker_plugins
-    others = [name for name in dask_scheduler.clients if name != "fire-and-forget"]
-    return [str(name) for name in plugins if str(name).startswith(JOB_NAMES)] if len(others) <= 1 else []
+def _abandoned_jobs(dask_scheduler: Scheduler) -> list[str]:
+    """Names of jobs on a scheduler whose client is gone."""
+    names = [str(name) for name in dask_scheduler.worker_plugins if str(name).startswith(JOB_PREFIX)]
+    return [name for name in names if name.rpartition("@")[2] not in dask_scheduler.clients]
 
 
 def _dashboard(client: Any) -> str | None:
