@@ -19,9 +19,11 @@ _MODULE_OF_NAME = {
     "Preprocessing": "braincodec.features",
     "Recording": "braincodec.datasets",
     "Scores": "braincodec.evaluation",
+    "Synthesis": "braincodec.synthesis.run",
     "Split": "braincodec.datasets",
     "StimulusSet": "braincodec.stimuli",
     "Store": "braincodec.store",
+    "Verification": "braincodec.synthesis.verification",
     "build_responses": "braincodec.responses",
     "decode_to": "braincodec.decoding",
     "evaluate": "braincodec.evaluation",
@@ -30,9 +32,12 @@ _MODULE_OF_NAME = {
     "load_dataset": "braincodec.datasets",
     "open_responses": "braincodec.responses",
     "open_store": "braincodec.store",
+    "plan_synthesis": "braincodec.synthesis.run",
     "pretrain_fmri_autoencoder": "braincodec.models.lea.fmri_autoencoder.pretraining",
     "read_artefact": "braincodec.artefact",
+    "synthesize": "braincodec.synthesis.run",
     "train": "braincodec.training",
+    "verify": "braincodec.synthesis.verifying",
 }
 _MODULES = (
     "artefact",
@@ -69,6 +74,9 @@ if TYPE_CHECKING:
     from braincodec.responses import build_responses, open_responses
     from braincodec.stimuli import StimulusSet
     from braincodec.store import Store, open_store
+    from braincodec.synthesis.run import Synthesis, plan_synthesis, synthesize
+    from braincodec.synthesis.verification import Verification
+    from braincodec.synthesis.verifying import verify
     from braincodec.training import train
 
 __all__ = [
@@ -85,6 +93,8 @@ __all__ = [
     "Split",
     "StimulusSet",
     "Store",
+    "Synthesis",
+    "Verification",
     "__version__",
     "build_responses",
     "decode_to",
@@ -94,9 +104,12 @@ __all__ = [
     "load_dataset",
     "open_responses",
     "open_store",
+    "plan_synthesis",
     "pretrain_fmri_autoencoder",
     "read_artefact",
+    "synthesize",
     "train",
+    "verify",
 ]
 
 

@@ -30,13 +30,26 @@ from braincodec.cli.output import note
 from braincodec.cli.push import push
 from braincodec.cli.report import report
 from braincodec.cli.responses import responses
+from braincodec.cli.synthesize import synthesize
 from braincodec.cli.train import train
+from braincodec.cli.verify import verify
 from braincodec.errors import BraincodecError
 
 DEBUG = "--debug"
 MISTAKE, INTERRUPTED = 1, 130
 # the commands that keep what an interrupted run has done
-RESUMED = {"convert", "decode", "encode", "fetch", "push", "train", "lea-god", "lea-bold5000", "lea-pretrain"}
+RESUMED = {
+    "convert",
+    "decode",
+    "encode",
+    "fetch",
+    "push",
+    "synthesize",
+    "train",
+    "lea-god",
+    "lea-bold5000",
+    "lea-pretrain",
+}
 # what messages written for Python call these options
 OPTION_OF_ARGUMENT = {
     "value_range=": "--value-range 0,1",
@@ -67,6 +80,11 @@ app.command(
     "--roi V1,V2 -o v1-v2.zarr"
 )(encode)
 app.command(epilog="Example: braincodec decode fmri.npy --model lea-god-sub-01 --samples 5 -o decoded")(decode)
+app.command(
+    epilog="Example: braincodec synthesize --store neural_encoding_dataset --models 'fmri-nsd-fwrf' --subjects all "
+    "--rois all --stimuli images/ -o generated"
+)(synthesize)
+app.command(epilog="Example: braincodec verify generated")(verify)
 app.add_typer(responses)
 app.command(
     epilog="Example: braincodec evaluate predictions.npy --dataset digit69 --root digit69/ -o scores --html report.html"

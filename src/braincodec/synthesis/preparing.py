@@ -1,0 +1,290 @@
+"""From the arguments of a synthesis to what it will do; what is wrong with them is found here, before long work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from braincodec.errors import InputValueError, MissingFileError, OutputError
+from braincodec.staged_folder import differences
+from braincodec.stimuli import StimulusSet
+from braincodec.synthesis.cluster import LOCAL, SLURM, check_cluster, open_cluster
+from braincodec.synthesis.cluster.local import default_workers
+from braincodec.synthesis.existing import Earlier, Situation, compared, earlier_syntheses, look_at_output
+from braincodec.synthesis.forecast import Forecast
+from braincodec.synthesis.licences import licence_notes
+from braincodec.synthesis.place import Place, open_place
+from braincodec.synthesis.plan import Plan, Request
+from braincodec.synthesis.planning import Planned, make_plan
+from braincodec.synthesis.probe import Probed
+from braincodec.synthesis.records import finished_blocks
+from braincodec.synthesis.request import as_store, choose_targets, make_request, open_stimuli
+from braincodec.synthesis.stored_plan import ids_hash
+from braincodec.transfer.plan import in_words
+
+if TYPE_CHECKING:
+    from braincodec.store.base import Store
+
+# predicted responses were never seen to shrink below this part of their bytes
+SMALLEST_PART = 0.5
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where blocks are computed.
+
+    Parameters
+    ----------
+    cluster : str
+    number : int or None
+    options : mapping or None
+        Of the cluster.
+    """
+
+    cluster: str = LOCAL
+    number: int | None = None
+    options: Mapping[str, Any] | None = None
+
+    def check(self) -> None:
+        """Refuse what is no cluster."""
+        check_cluster(self.cluster, workers=self.number, options=self.options)
+
+    def at_hand(self, request: Request) -> tuple[int, str]:
+        """How many there are or will be, and where, in words.
+
+        Raises
+        ------
+        UnreachableError
+            When no scheduler answers at the address.
+        """
+        if self.cluster == LOCAL:
+            return self.number or default_workers(request.threads, request.device), "on this machine"
+        if self.cluster == SLURM:
+            return self.number or 1, "as jobs of Slurm"
+        with open_cluster(self.cluster) as found:
+            return max(1, found.workers_expected), f"of {self.cluster}"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run starts from.
+
+    Parameters
+    ----------
+    place : Place
+        Where responses go.
+    store : Store
+        Where models are.
+    stimuli : StimulusSet
+    stimuli_address : str
+        Nothing where they came from memory.
+    request : Request
+    situation : Situation
+    look : callable
+        Gives the situation as it is now.
+    notes : tuple of str
+    """
+
+    place: Place
+    store: Store
+    stimuli: StimulusSet
+    stimuli_address: str
+    request: Request
+    situation: Situation
+    look: Callable[[], Situation]
+    notes: tuple[str, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """Of the synthesis that the run goes on with."""
+        if self.earlier is None:
+            raise InputValueError("nothing was begun, so there is no plan yet")
+        return self.earlier.plan
+
+    @property
+    def stimuli_may_differ(self) -> bool:
+        """Whether files of the stimuli are not as they were when the synthesis was begun."""
+        return self.earlier is not None and self.earlier.plan.request.fingerprint != self.request.fingerprint
+
+    def refuse_if_changed(self) -> None:
+        """Raise where somebody else has begun or ended something at the output since it was looked at.
+
+        Raises
+        ------
+        OutputError
+        """
+        if self.look() != self.situation:
+            raise OutputError(f"another run has written to {self.place.address} just now: give the same command again")
+
+    @property
+    def earlier(self) -> Earlier | None:
+        """The synthesis that the run goes on with."""
+        return self.situation.earlier
+
+    def planned(self, *, progress: bool | None) -> Planned:
+        """A plan for the request; of a synthesis that is gone on with, its own.
+
+        Raises
+        ------
+        InputValueError
+            When the models would give another plan than the one that was begun with.
+        """
+        if self.earlier is None:
+            return make_plan(self.store, self.request, progress=progress)
+        planned = make_plan(self.store, self.earlier.plan.request, progress=progress)
+        if planned.plan.hash() != self.earlier.plan.hash():
+            raise InputValueError(
+                f"the models in {self.store.address} are other ones than {self.place.address} was begun with by "
+                f"braincodec {self.earlier.plan.version}: put those back, or begin anew (--overwrite, overwrite=True)"
+            )
+        return planned
+
+
+def prepare(
+    store: Any,
+    models: str | Sequence[str] | None,
+    stimuli: Any,
+    output: Any,
+    *,
+    name: str | None,
+    workers: Workers,
+    resume: bool,
+    overwrite: bool,
+    add: bool,
+    storage_options: Mapping[str, Any] | None,
+    **settings: Any,
+) -> Prepared:
+    """Check the arguments of `synthesize`; nothing is loaded, started or written.
+
+    Parameters
+    ----------
+    workers : Workers
+    **settings
+        What `make_request` takes; the others are those of `synthesize`.
+    """
+    workers.check()
+    place = open_place(output, storage_options)
+    if models is None or stimuli is None:
+        return _as_before(place, store, models, stimuli, name, resume=resume)
+    if store is None:
+        raise InputValueError("say where the models are: store=, or --store FOLDER")
+    opened = as_store(store)
+    images, own_name, address = open_stimuli(stimuli, name)
+    request = make_request(opened, models, images, own_name, is_local=workers.cluster == LOCAL, **settings)
+    targets = tuple(one.place(own_name) for one in choose_targets(opened, request).targets)
+
+    def look() -> Situation:
+        return look_at_output(place, request, targets, resume=resume, overwrite=overwrite, add=add)
+
+    notes = tuple(licence_notes(opened.entry(one) for one in request.models))
+    return Prepared(place, opened, images, address, request, look(), look, notes)
+
+
+def _as_before(place: Place, store: Any, models: object, stimuli: Any, name: str | None, *, resume: bool) -> Prepared:
+    """What a run goes on with that says no more than where."""
+    if not resume or models is not None:
+        missing = " and ".join([*["models"] * (models is None), *["stimuli"] * (stimuli is None)])
+        raise InputValueError(
+            f"{missing} are missing: name them, or give neither and go on with what {place.address} holds (--resume, "
+            "resume=True)"
+        )
+    earlier = _only(place, name)
+    plan = earlier.plan
+    source = stimuli if stimuli is not None else earlier.stimuli_address
+    if source is None:
+        raise InputValueError(
+            f"where the stimuli of {place.address} lie is not recorded, because they were not opened by a path: give "
+            "them again (--stimuli, stimuli=)"
+        )
+    opened = as_store(store if store is not None else plan.models_address)
+    images = StimulusSet.open(source)
+    now = {"count": len(images), "ids": ids_hash(images.ids), "fingerprint": images.fingerprint()}
+    request = plan.request.model_copy(update=now)
+    if not earlier.answers(request):
+        words = differences(compared(plan.request), compared(request))
+        raise InputValueError(f"these are not the stimuli that {place.address} was begun with ({words})")
+    notes = tuple(licence_notes(opened.entry(one) for one in request.models))
+    address = earlier.stimuli_address or ""
+    return Prepared(
+        place, opened, images, address, request, Situation(earlier), lambda: Situation(_only(place, name)), notes
+    )
+
+
+def _only(place: Place, name: str | None) -> Earlier:
+    """The synthesis of a store that is meant where none is named: the unfinished one, else the only one."""
+    every = [one for one in earlier_syntheses(place) if name in (None, one.plan.request.stimuli)]
+    found = [one for one in every if not one.finished] or every
+    if not found:
+        raise MissingFileError(place.address, "synthesis to go on with", "nothing was begun there")
+    if len(found) > 1:
+        raise InputValueError(
+            f"{place.address} holds several syntheses ({'; '.join(map(str, found))}): name models and stimuli to choose"
+        )
+    return found[0]
+
+
+def forecast_of(prepared: Prepared, plan: Plan, workers: Workers, probed: Probed | None = None) -> Forecast:
+    """The plan in words, for the workers at hand.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    plan : Plan
+    workers : Workers
+    probed : Probed, optional
+    """
+    number, where = workers.at_hand(plan.request)
+    finished: dict[int, int] = {}
+    state = "replaced" if prepared.situation.discarded or prepared.situation.removed else "new"
+    if prepared.earlier is not None:
+        records = finished_blocks(prepared.place, plan)
+        for block in records:
+            finished[block.pass_number] = finished.get(block.pass_number, 0) + len(block)
+        state = f"goes on, {len(records):,} of {sum(1 for _ in plan.blocks()):,} blocks are there"
+        state = "complete already" if prepared.earlier.finished else state
+    return Forecast(
+        plan=plan,
+        output=prepared.place.address,
+        stimuli=prepared.stimuli.describe(),
+        state=state,
+        workers=number,
+        where=where,
+        finished=finished,
+        probed=probed or Probed(),
+        free_bytes=free_bytes(prepared.place),
+        notes=prepared.notes,
+    )
+
+
+def free_bytes(place: Place) -> int | None:
+    """Room on the disk of a place; None at an address."""
+    if place.local is None:
+        return None
+    existing = next((folder for folder in (place.local, *place.local.parents) if folder.exists()), Path())
+    return shutil.disk_usage(existing).free
+
+
+def check_room(forecast: Forecast) -> list[str]:
+    """A remark where the disk may be too small.
+
+    Raises
+    ------
+    OutputError
+        Where it is, however well the responses are compressed.
+    """
+    if forecast.free_bytes is None:
+        return []
+    needed = forecast.missing_bytes
+    least = needed * (1 if forecast.plan.request.layout == "fast" else SMALLEST_PART)
+    words = f"{in_words(forecast.free_bytes)} are free on the disk of {forecast.output}"
+    if forecast.free_bytes < least:
+        smaller = "" if forecast.plan.request.stored_dtype == "float16" else ", store them as float16"
+        raise OutputError(
+            f"{words}, and {in_words(needed)} of responses are to be written: make room{smaller}, or take fewer"
+        )
+    if forecast.free_bytes < needed:
+        return [f"{words}, {in_words(needed)} of responses are to be compressed onto it: it may become full"]
+    return []
