@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from braincodec.cli.options import (
+    ALL,
     Anonymous,
     AsJson,
     Overwrite,
+    ShowProgress,
     StoreAddress,
     open_given_store,
     parse_names,
     parse_pair,
     parse_rows,
+    parse_subjects,
 )
-from braincodec.cli.output import ranges, say, say_json, say_table, size
+from braincodec.cli.output import note, ranges, say, say_json, say_table, size
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from braincodec.store import Store
+    from braincodec.synthesis.unfinished import Unfinished
 
 Stimuli = Annotated[str, typer.Option("--stimuli", help="Stimulus set: nsd, things, imagenet_val, ...")]
 Model = Annotated[
@@ -33,6 +38,15 @@ Roi = Annotated[str | None, typer.Option("--roi", help="One region.")]
 Rows = Annotated[str | None, typer.Option("--rows", help="Stimuli by position: 0:10, ::100 or 3,7,9.")]
 Channels = Annotated[str | None, typer.Option("--channel", help="EEG channels: O1,Oz,O2.")]
 Time = Annotated[str | None, typer.Option("--time", help="EEG seconds: 0.05:0.3.")]
+
+
+class Form(StrEnum):
+    """What `export` writes."""
+
+    file = "file"
+    ned = "ned"
+    store = "store"
+
 
 MOST_ROWS_SHOWN, MOST_COLUMNS_SHOWN = 20, 8
 
@@ -46,16 +60,49 @@ responses = typer.Typer(
 
 @responses.command("list")
 def list_sets(store: StoreAddress = None, as_json: AsJson = False, anonymous: Anonymous = False) -> None:
-    """List the generated responses of a store."""
-    table = open_given_store(store, anonymous).response_sets()
+    """List the generated responses of a store; what a synthesis has not finished is named as such."""
+    opened = open_given_store(store, anonymous)
+    table = opened.response_sets()
+    unfinished = _unfinished(opened, anonymous)
     if as_json:
-        say_json(table.to_dict("records"))
+        rows = table.to_dict("records") + [
+            {"model": one.model, "stimuli": one.stimuli, "subject": one.subject, "roi": one.roi or ""}
+            | {"state": "unfinished", "blocks_done": one.done, "blocks": one.blocks}
+            for one in unfinished
+        ]
+        say_json(rows)
         return
-    rows = [
-        (model, stimuli, ranges(set(group["subject"])), list(dict.fromkeys(roi for roi in group["roi"] if roi)))
+    shown: list[tuple[object, ...]] = [
+        (model, stimuli, ranges(set(group["subject"])), list(dict.fromkeys(roi for roi in group["roi"] if roi)), "")
         for (model, stimuli), group in table.groupby(["model", "stimuli"])
     ]
-    say_table(["model", "stimuli", "subjects", "regions"], rows)
+    shown += [_row_of(names, unfinished) for names in dict.fromkeys((one.model, one.stimuli) for one in unfinished)]
+    columns = ["model", "stimuli", "subjects", "regions", *(["state"] if unfinished else [])]
+    say_table(columns, [row[: len(columns)] for row in shown])
+    if unfinished:
+        note(f"unfinished responses cannot be read yet: braincodec synthesize -o {opened.address} --resume goes on")
+
+
+def _unfinished(store: Store, anonymous: bool) -> list[Unfinished]:
+    from braincodec.file_cache import CachedFolder
+    from braincodec.store.native_store import NativeStore
+
+    offline = isinstance(store.folder, CachedFolder)
+    if not isinstance(store, NativeStore) or offline or not store.folder.names("synthesis"):
+        return []
+    from braincodec.synthesis.unfinished import unfinished_responses
+
+    found, problems = unfinished_responses(store.address, {"anon": True} if anonymous else None)
+    for problem in problems:
+        note(problem)
+    return found
+
+
+def _row_of(names: tuple[str, str], unfinished: list[Unfinished]) -> tuple[object, ...]:
+    own = [one for one in unfinished if (one.model, one.stimuli) == names]
+    regions = list(dict.fromkeys(one.roi for one in own if one.roi))
+    done, blocks = sum(one.done for one in own), sum(one.blocks for one in own)
+    return (*names, ranges({one.subject for one in own}), regions, f"unfinished, {100 * done // max(blocks, 1)} %")
 
 
 @responses.command()
@@ -90,27 +137,108 @@ def show(
         say(f"and {len(flat) - MOST_ROWS_SHOWN:,} more stimuli; 'braincodec responses export' writes them all")
 
 
-@responses.command(epilog="Example: braincodec responses export --stimuli things --roi V1 --rows 0:10 -o x.nc")
+@responses.command(
+    epilog="Examples: braincodec responses export --stimuli things --roi V1 --rows 0:10 -o x.nc; "
+    "braincodec responses export --to ned -s generated -o neural_encoding_dataset"
+)
 def export(
-    stimuli: Stimuli,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The suffix decides: .zarr .nc .npy .npz .h5 .nii.gz.")
+        Path,
+        typer.Option("--output", "-o", help="A file, .zarr .nc .npy .npz .h5 .nii.gz; with --to, a folder."),
     ],
+    to: Annotated[
+        Form, typer.Option("--to", help="A file; or whole sets to a folder in NED's layout, or to a store of ours.")
+    ] = Form.file,
+    stimuli: Annotated[
+        str | None, typer.Option("--stimuli", help="Stimulus set: nsd, things, imagenet_val, ...; --to takes all.")
+    ] = None,
     store: StoreAddress = None,
-    model: Model = None,
-    subject: Subject = "1",
-    roi: Roi = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Identifier; may be left out where one answers to the set.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="Default: 1; with --to, all.")] = None,
+    roi: Annotated[str | None, typer.Option("--roi", help="One region; with --to several, V1,V2, or all.")] = None,
     rows: Rows = None,
     channel: Channels = None,
     time: Time = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", help="With --to ned: nsd_expdesign.mat, or a .npy of NED's metadata for these images."
+        ),
+    ] = None,
     overwrite: Overwrite = False,
+    progress: ShowProgress = None,
+    as_json: AsJson = False,
     anonymous: Anonymous = False,
 ) -> None:
-    """Write a slice to a file, in bounded memory."""
-    chosen = _chosen(open_given_store(store, anonymous), model, stimuli, subject, roi, rows, channel, time)
-    chosen.bc.save(output, overwrite=overwrite)
-    dims = " x ".join(f"{count:,} {name}" for name, count in zip(chosen.dims, chosen.shape, strict=True))
-    say(f"{output}: {dims}, {chosen.dtype}, {size(chosen.nbytes)}")
+    """Write a slice to a file, or whole sets to NED's layout or to a store, in bounded memory.
+
+    Whole sets that are there already are kept, so that an interrupted export goes on when it is started again.
+    """
+    _check_options(to, stimuli, labels, {"--rows": rows, "--channel": channel, "--time": time})
+    opened = open_given_store(store, anonymous)
+    if to is Form.file:
+        chosen = _chosen(opened, model, str(stimuli), subject or "1", roi, rows, channel, time)
+        chosen.bc.save(output, overwrite=overwrite)
+        dims = " x ".join(f"{count:,} {name}" for name, count in zip(chosen.dims, chosen.shape, strict=True))
+        say(f"{output}: {dims}, {chosen.dtype}, {size(chosen.nbytes)}")
+        return
+    numbers = parse_subjects(subject or ALL)
+    options: dict[str, Any] = {
+        "models": parse_names(model),
+        "stimuli": parse_names(stimuli),
+        "subjects": None if isinstance(numbers, str) else numbers,
+        "rois": parse_names(roi),
+        "overwrite": overwrite,
+        "on_start": lambda job: note(job.source.title),
+    }
+    if to is Form.ned:
+        options |= {"labels": labels, "progress": progress}
+    _copy_sets(opened, output, to, options, as_json)
+
+
+def _check_options(to: Form, stimuli: str | None, labels: Path | None, slices: dict[str, str | None]) -> None:
+    from braincodec.errors import InputValueError
+
+    if to is Form.file and stimuli is None:
+        raise InputValueError("--stimuli names the set to export; 'braincodec responses list' shows them")
+    if to is not Form.ned and labels is not None:
+        raise InputValueError("--labels belongs to --to ned: elsewhere the stimulus ids are inside")
+    given = [name for name, value in slices.items() if value is not None]
+    if to is not Form.file and given:
+        raise InputValueError(f"{given[0]} takes a slice, --to {to} writes whole sets; leave one of them out")
+
+
+def _copy_sets(store: Store, output: Path, to: Form, options: dict[str, Any], as_json: bool) -> None:
+    from braincodec.store.responses_from_ned import responses_from_ned
+    from braincodec.store.responses_to_ned import responses_to_ned
+
+    done = (responses_to_ned if to is Form.ned else responses_from_ned)(store, output, **options)
+    if as_json:
+        say_json([vars(one) | {"source": vars(one.source)} for one in done])
+    else:
+        say_table(
+            ["model", "stimuli", "subject>", "region", "outcome", "files>", "written>", "seconds>", "remark"],
+            [
+                (
+                    one.source.model,
+                    one.source.stimuli,
+                    one.source.subject,
+                    one.source.roi,
+                    one.outcome,
+                    len(one.files) or None,
+                    size(one.nbytes) if one.nbytes else "",
+                    f"{one.seconds:.1f}" if one.nbytes else "",
+                    one.reason,
+                )
+                for one in done
+            ],
+        )
+        counts = {name: sum(one.outcome == name for one in done) for name in ("written", "kept", "skipped", "failed")}
+        say(f"{output}: " + (", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing"))
+    if not any(one.outcome in ("written", "kept") for one in done) or any(one.outcome == "failed" for one in done):
+        raise typer.Exit(1)
 
 
 def _chosen(

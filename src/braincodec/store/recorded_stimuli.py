@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,10 +85,14 @@ def _addresses(store: NativeStore, stimuli: str) -> Iterator[str]:
             content = json.loads(store.folder.local(name).read_text(encoding="utf-8"))
         except ValueError:
             continue  # whoever works on the synthesis is told
-        of_plan = name.startswith(f"{SYNTHESES}/")
-        address = content.get("stimuli_address" if of_plan else "address")
-        if address and (not of_plan or content.get("request", {}).get("stimuli") == stimuli):
+        address = content.get("stimuli_address" if name.endswith(PLAN) else "address")
+        if address and (name.endswith(RECORD) or _stimuli_of(content) == stimuli):
             yield str(address)
+
+
+def _stimuli_of(stored_plan: dict[str, Any]) -> str:
+    """Name of the stimulus set that a synthesis answers to."""
+    return str(stored_plan.get("plan", {}).get("request", {}).get("stimuli", ""))
 
 
 def _opened(address: str, stimuli: str, ids: np.ndarray) -> StimulusSet:
