@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from braincodec.models.base import Encoder
+    from braincodec.stimuli import StimulusSet
 
 ROI = "roi-"
 RESPONSES = "generated_responses"
@@ -188,3 +189,27 @@ class NativeStore(Store):
                 return responses.bc.select(roi=roi) if whole else responses
         what = f"generated responses of subject {subject}" + (f", roi {roi}" if roi else "")
         raise MissingFileError(self.folder.join(place, names[0]), what, f"here are {sorted(present)}")
+
+    def response_metadata(
+        self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
+    ) -> dict[str, Any]:
+        """Metadata of generated responses in NED's keys, with the labels of their stimuli."""
+        from braincodec.store.response_metadata import response_metadata
+
+        return response_metadata(self, model, stimuli=stimuli, subject=subject, roi=roi)
+
+    def stimulus_set(self, stimuli: str) -> StimulusSet:
+        """The images behind generated responses, in the order of their rows, where it is recorded where they lie.
+
+        Raises
+        ------
+        UnknownNameError
+            When no responses to these stimuli are in the store.
+        MissingFileError
+            When it is not recorded where the images lie, or they are not there.
+        InputValueError
+            When the images that are there are others than those of the responses.
+        """
+        from braincodec.store.recorded_stimuli import recorded_stimuli
+
+        return recorded_stimuli(self, stimuli)
