@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import platform
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from distributed import WorkerPlugin, get_worker, secede
+from distributed import NannyPlugin, WorkerPlugin, get_worker, secede
 
 from braincodec.device import is_out_of_memory, keep_freed_memory
 from braincodec.errors import BraincodecError, InputValueError, UnreachableError
@@ -18,7 +19,7 @@ from braincodec.synthesis.digests import digests_of
 from braincodec.synthesis.job import COPIES_OF_A_BLOCK, Job, versions_here
 
 if TYPE_CHECKING:
-    from distributed import Worker
+    from distributed import Nanny, Worker
 
     from braincodec.synthesis.computing import BlockComputer
     from braincodec.synthesis.place import Place
@@ -218,3 +219,16 @@ def _without_memory_limits(worker: Worker) -> Iterator[None]:
         yield
     finally:
         limits.memory_pause_fraction, limits.memory_spill_fraction = before
+
+
+class WithoutMemoryLimit(NannyPlugin):
+    """Keeps Dask from ending a worker for the memory that it holds, while it works for us."""
+
+    def setup(self, nanny: Nanny) -> None:
+        """Called where a worker's process is watched."""
+        self._before = nanny.memory_manager.memory_terminate_fraction
+        nanny.memory_manager.memory_terminate_fraction = math.inf
+
+    def teardown(self, nanny: Nanny) -> None:
+        """Called when the job is withdrawn."""
+        nanny.memory_manager.memory_terminate_fraction = self._before

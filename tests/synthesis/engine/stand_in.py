@@ -67,7 +67,9 @@ class StandInComputer:
         with (folder / "begun.txt").open("a") as file:
             file.write(json.dumps([name, os.getpid(), time.time()]) + "\n")
         with self.turn:
+            held = np.ones(self.job.hold_bytes, np.uint8)
             time.sleep(self.job.seconds)
+            del held
         if name in self.job.kill_always:
             os.kill(os.getpid(), signal.SIGKILL)
         if name in self.job.fail:
@@ -84,7 +86,7 @@ class StandInJob(Job):
     writing_seconds: float = 0.0
     kill_always: tuple[str, ...] = ()
     fail: dict[str, Exception] = field(default_factory=dict)
-    refuse: str = ""
+    hold_bytes: int = 0
 
     def open_output(self) -> Any:
         return Path(self.output)

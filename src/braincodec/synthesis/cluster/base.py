@@ -102,4 +102,7 @@ class Cluster:
             name = self._deployed.pop()
             if not self.is_lost:
                 with contextlib.suppress(Exception):  # the end of a run has no use for what fails here
-                    self.client.unregister_worker_plugin(name)
+                    self._withdraw(name)
+
+    def _withdraw(self, name: str) -> None:
+        self.client.unregister_worker_plugin(name)

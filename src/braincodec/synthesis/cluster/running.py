@@ -10,7 +10,7 @@ from braincodec.errors import UnreachableError
 from braincodec.synthesis.cluster.base import JOB_PREFIX, Cluster
 
 if TYPE_CHECKING:
-    from distributed import Scheduler
+    from distributed import Scheduler, WorkerPlugin
 
 CONNECT = 10.0  # seconds
 
@@ -21,7 +21,7 @@ def running_cluster(address: str, *, on_note: Callable[[str], None], patience: f
     from distributed import Client
 
     try:
-        client = Client(address, timeout=CONNECT, set_as_default=False)
+        client = Client(address, timeout=min(CONNECT, patience), set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise UnreachableError(
             f"no Dask scheduler answers at {address}: start one with 'dask scheduler', and its workers with "
@@ -43,11 +43,24 @@ class RunningCluster(Cluster):
         """See `Cluster.advice`."""
         return f"start some with 'dask worker {self.address}'"
 
+    def deploy(self, plugin: WorkerPlugin, name: str) -> str:
+        """See `Cluster.deploy`."""
+        from braincodec.synthesis.worker import WithoutMemoryLimit
+
+        own = super().deploy(plugin, name)
+        with contextlib.suppress(Exception):  # workers that have nobody to watch them
+            self.client.register_plugin(WithoutMemoryLimit(), name=own)
+        return own
+
+    def _withdraw(self, name: str) -> None:
+        super()._withdraw(name)
+        self.client.unregister_worker_plugin(name, nanny=True)
+
     def clear(self) -> None:
         """Take away jobs of runs that were killed, which workers would still hold models for."""
         with contextlib.suppress(Exception):  # a scheduler that does not know our package
             for name in self.client.run_on_scheduler(_abandoned_jobs):
-                self.client.unregister_worker_plugin(name)
+                self._withdraw(name)
 
 
 def _abandoned_jobs(dask_scheduler: Scheduler) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +20,11 @@ SUBMIT = "sbatch"
 # where neither options nor Dask's configuration say
 DEFAULT_MEMORY = "16GiB"
 DEFAULT_WALLTIME = "04:00:00"
+# seconds between tries while Slurm is busy, and the words by which it says so
+PAUSES = (2.0, 10.0)
+BUSY = ("timed out", "temporarily unable", "try again")
+# seconds until jobs that ended, or were refused, are submitted again
+BETWEEN_SUBMISSIONS = 15.0
 # options of ours: how many workers there are, and what a worker is, is not for the options to say
 RESERVED = ("n_workers", "processes", "nanny", "asynchronous")
 
@@ -69,7 +76,7 @@ def slurm_cluster(
 
     settings = job_settings(threads, device, options)
     try:
-        jobs = SLURMCluster(n_workers=0, **settings)
+        jobs = SLURMCluster(n_workers=0, job_cls=recording_job(), **settings)
     except (ValueError, TypeError, OSError) as error:
         raise InputValueError(f"Slurm jobs cannot be described: {error}") from error
     with jobs, Client(jobs, set_as_default=False) as client:
@@ -112,6 +119,34 @@ def job_settings(threads: int, device: str, options: Mapping[str, Any]) -> dict[
     return settings
 
 
+def recording_job() -> type[Any]:
+    """dask-jobqueue's job, which tries again when Slurm is busy, and keeps what Slurm said when it refused."""
+    from dask_jobqueue.slurm import SLURMJob
+    from distributed.core import Status
+
+    class Job(SLURMJob):  # type: ignore[misc]
+        refusal = ""
+
+        async def start(self) -> None:
+            for pause in (*PAUSES, None):
+                try:
+                    await super().start()
+                    return
+                except (RuntimeError, ValueError, OSError) as error:
+                    if pause is None or not any(word in str(error) for word in BUSY):
+                        self.refusal, self.status = _words_of_slurm(str(error)), Status.failed
+                        raise
+                await asyncio.sleep(pause)
+
+    return Job
+
+
+def _words_of_slurm(text: str) -> str:
+    """What ``sbatch`` said, out of dask-jobqueue's account of it."""
+    said = text.partition("stderr:")[2].strip() or text
+    return " ".join(said.split())
+
+
 class SlurmWorkers(Cluster):
     """Jobs of Slurm; one that ends is submitted again.
 
@@ -127,6 +162,7 @@ class SlurmWorkers(Cluster):
     def __init__(self, client: Any, jobs: Any, workers: int, on_note: Callable[[str], None], patience: float) -> None:
         super().__init__(client, "slurm", dashboard_link(jobs), on_note, patience)
         self._jobs, self._count = jobs, workers
+        self._submitted = 0.0
 
     @property
     def workers_expected(self) -> int:
@@ -134,26 +170,26 @@ class SlurmWorkers(Cluster):
         return self._count
 
     def tend(self) -> None:
-        """Submit jobs until there are as many as asked for, waiting ones included.
+        """Submit jobs until there are as many as asked for, those in the queue included.
 
         Raises
         ------
         UnreachableError
-            When Slurm refuses them; with its words.
+            When Slurm refuses all of them; with its words.
         """
-        if len(self._jobs.worker_spec) < self._count:
+        known = dict(self._jobs.workers)
+        refused = {name: job.refusal for name, job in known.items() if job.refusal}
+        if refused and len(refused) == len(known):
+            raise UnreachableError(f"Slurm refuses the jobs: {next(iter(refused.values()))}")
+        if len(known) - len(refused) < self._count and time.monotonic() - self._submitted > BETWEEN_SUBMISSIONS:
+            self._submitted = time.monotonic()
+            for name, reason in refused.items():
+                self.note(f"Slurm refused a job, which is submitted again: {reason}")
+                self._jobs.workers.pop(name, None)
             self._jobs.scale(jobs=self._count)
-        problem = _why_refused(self._jobs)
-        if problem:
-            raise UnreachableError(f"Slurm refuses jobs: {problem}")
 
     def advice(self) -> str:
         """See `Cluster.advice`."""
-        numbers = [str(job.job_id) for job in self._jobs.workers.values() if getattr(job, "job_id", None)]
-        told = f"jobs {', '.join(numbers)} wait in the queue" if numbers else "no job was accepted yet"
+        numbers = [str(job.job_id) for job in list(self._jobs.workers.values()) if job.job_id]
+        told = f"jobs {', '.join(numbers)} wait in the queue or start" if numbers else "no job was accepted yet"
         return f"{told} ('squeue --me' shows them); Ctrl-C ends the run"
-
-
-def _why_refused(jobs: Any) -> str:
-    """What ``sbatch`` said when it refused a job; empty when it did not."""
-    return ""
