@@ -84,7 +84,7 @@ def test_one_block_is_read_or_written_while_another_computes(cluster, make_job):
     assert time.monotonic() - started < 0.85 * one_after_the_other
 
 
-@pytest.mark.parametrize("kills", [1, 2])
+@pytest.mark.parametrize("kills", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_workers_are_replaced_and_their_blocks_computed_by_others(cluster, make_job, kills):
     job = make_job(count=80, seconds=0.1)
     victims = cluster.process_ids[:kills]
@@ -113,6 +113,7 @@ def test_a_block_that_kills_its_worker_every_time_is_named_and_the_others_are_ke
     assert sum(name == "0-2" for name, *_ in begun(job)) == 3
 
 
+@pytest.mark.slow
 def test_the_neighbour_of_a_deadly_block_is_not_taken_for_the_culprit(cluster, make_job):
     job = make_job(count=8, kill_always=("0-1",), seconds=0.05)
     told = []

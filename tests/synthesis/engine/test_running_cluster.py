@@ -118,6 +118,7 @@ def plugin_names(dask_worker):
     return list(dask_worker.plugins)
 
 
+@pytest.mark.slow
 def test_a_worker_that_comes_late_takes_its_share(cluster, address, make_job):
     job = make_job(count=160, seconds=0.2)
     told = []
