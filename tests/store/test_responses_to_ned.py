@@ -376,13 +376,12 @@ def test_damaged_published_responses_fail_alone(tmp_path):
 
 @pytest.mark.parametrize("imageset", ["things", "nsd", "imagenet_val"])
 def test_images_behind_responses_are_found_from_a_store_of_ours(tmp_path, imageset):
-    from braincodec.store.recorded_stimuli import recorded_stimuli
 
     write_published(tmp_path / "ned", imageset)
     pictures = write_images(tmp_path / "ned", imageset)
     responses_from_ned(tmp_path / "ned", tmp_path / "store")
     store = open_store(tmp_path / "store")
-    stimuli = recorded_stimuli(store, imageset)
+    stimuli = store.stimulus_set(imageset)
     responses = store.responses("fmri-nsd-fwrf", stimuli=imageset, subject=1, roi="V1")
     assert stimuli.ids.tolist() == responses["stimulus"].values.tolist()
     for number in range(7):
@@ -391,7 +390,6 @@ def test_images_behind_responses_are_found_from_a_store_of_ours(tmp_path, images
 
 def test_images_that_are_gone_or_others_are_refused(tmp_path):
     from braincodec.errors import MissingFileError
-    from braincodec.store.recorded_stimuli import recorded_stimuli
 
     write_published(tmp_path / "ned")
     write_images(tmp_path / "ned", "things")
@@ -400,12 +398,12 @@ def test_images_that_are_gone_or_others_are_refused(tmp_path):
     (images / THINGS[2]).rename(images / "other.jpg")
     store = open_store(tmp_path / "store")
     with pytest.raises(InputValueError, match=f"image {THINGS[2]!r} is not among them"):
-        recorded_stimuli(store, "things")
+        store.stimulus_set("things")
     shutil.rmtree(images)
     with pytest.raises(MissingFileError, match="imageset-things"):
-        recorded_stimuli(store, "things")
+        store.stimulus_set("things")
     with pytest.raises(UnknownNameError, match="available: things"):
-        recorded_stimuli(store, "nsd")
+        store.stimulus_set("nsd")
 
 
 def test_description_of_another_version_is_refused(tmp_path):

@@ -15,8 +15,6 @@ from braincodec.errors import InputTypeError, InputValueError
 from braincodec.legacy.generated import IMAGES
 from braincodec.store import Store
 from braincodec.store.legacy_store import LegacyStore
-from braincodec.store.native_store import NativeStore
-from braincodec.store.response_metadata import response_metadata
 from braincodec.subjects import Subject, sorted_subjects
 
 if TYPE_CHECKING:
@@ -221,15 +219,12 @@ class PublishedInterface:
         check_flag("return_metadata", return_metadata)
         if isinstance(store, LegacyStore):
             responses: Any = store.response_dataset(known.id, stimuli=imageset, subject=subject, roi=roi)
-            if not return_metadata:
-                return responses
-            metadata = store.response_metadata(known.id, stimuli=imageset, subject=subject, roi=roi)
-            return responses, copy.deepcopy(metadata)  # what is read from files may not be changed
-        responses = StoredResponses(store.responses(known.id, stimuli=imageset, subject=subject, roi=roi))
+        else:
+            responses = StoredResponses(store.responses(known.id, stimuli=imageset, subject=subject, roi=roi))
         if not return_metadata:
             return responses
-        assert isinstance(store, NativeStore), "there are two kinds of store"
-        return responses, response_metadata(store, known.id, stimuli=imageset, subject=subject, roi=roi)
+        metadata = store.response_metadata(known.id, stimuli=imageset, subject=subject, roi=roi)
+        return responses, copy.deepcopy(metadata)  # what is read from files may not be changed
 
     def _trained_on(
         self, modality: str, train_dataset: str, choices: list[KnownModel] | None = None

@@ -8,9 +8,6 @@ from dataclasses import replace
 from braincodec.compat.models import KnownModel
 from braincodec.responses.select import roi_names
 from braincodec.store import Store
-from braincodec.store.legacy_store import LegacyStore
-from braincodec.store.native_store import NativeStore
-from braincodec.store.response_metadata import made_by
 from braincodec.store.response_sets import ResponseSet, chosen_sets
 from braincodec.subjects import sorted_subjects
 
@@ -40,11 +37,7 @@ def _described(store: Store, found: list[ResponseSet]) -> KnownModel:
     first = found[0]
     which = {"stimuli": first.stimuli, "subject": first.subject, "roi": first.roi}
     responses = store.responses(first.model, **which)  # type: ignore[arg-type]
-    if isinstance(store, LegacyStore):
-        about = store.response_description(first.model, **which)  # type: ignore[arg-type]
-    else:
-        assert isinstance(store, NativeStore), "there are two kinds of store"
-        about = made_by(store, responses, first.model, **which)  # type: ignore[arg-type]
+    about = store.response_description(first.model, **which)  # type: ignore[arg-type]
     return KnownModel(
         id=first.model,
         modality=about.modality,

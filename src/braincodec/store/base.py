@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from braincodec.folder import Folder
+    from braincodec.models.description import ModelDescription
+    from braincodec.stimuli import StimulusSet
     from braincodec.transfer import Transfer
 
 
@@ -102,6 +104,22 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """Generated responses to a stimulus set, read lazily."""
+
+    @abc.abstractmethod
+    def response_metadata(
+        self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
+    ) -> dict[str, Any]:
+        """What is known of generated responses, in NED's published keys, with the labels of their stimuli."""
+
+    @abc.abstractmethod
+    def response_description(
+        self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
+    ) -> ModelDescription:
+        """The model that made generated responses, as far as it is known."""
+
+    @abc.abstractmethod
+    def stimulus_set(self, stimuli: str) -> StimulusSet:
+        """The images behind generated responses, in the order of their rows."""
 
     def push(
         self,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from braincodec.models.base import Encoder
+    from braincodec.models.description import ModelDescription
     from braincodec.stimuli import StimulusSet
 
 ROI = "roi-"
@@ -197,6 +198,15 @@ class NativeStore(Store):
         from braincodec.store.response_metadata import response_metadata
 
         return response_metadata(self, model, stimuli=stimuli, subject=subject, roi=roi)
+
+    def response_description(
+        self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
+    ) -> ModelDescription:
+        """The model that made generated responses, as far as it is known."""
+        from braincodec.store.response_metadata import made_by
+
+        responses = self.responses(model, stimuli=stimuli, subject=subject, roi=roi)
+        return made_by(self, responses, model, stimuli=stimuli, subject=subject, roi=roi)
 
     def stimulus_set(self, stimuli: str) -> StimulusSet:
         """The images behind generated responses, in the order of their rows, where it is recorded where they lie.
