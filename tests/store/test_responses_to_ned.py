@@ -332,6 +332,14 @@ def test_every_vertex_of_both_hemispheres_reads_back_with_its_regions(tmp_path):
     found = open_store(tmp_path / "ned").responses(about.model, stimuli="mine", subject=1, roi="V1v")
     assert np.array_equal(found.values, values[:, rois["V1v"]])
     assert found["stimulus"].values.tolist() == ["a", "b", "c"]
+    for place in ("store", "ned"):
+        arguments = ("fmri", "nsd_fsaverage", "vit_b_32", "mine", 1)
+        ned = NED(tmp_path / place)
+        whole, metadata = ned.load_synthetic_neural_responses(*arguments)
+        assert np.array_equal(whole[:], values)
+        assert metadata["fmri"]["lh_fsaverage_rois"]["V1v"].tolist() == [0, 1]
+        part = ned.load_synthetic_neural_responses(*arguments, "V1v", return_metadata=False)
+        assert np.array_equal(part[:], values[:, rois["V1v"]])
 
 
 def test_wrong_names_are_answered_before_anything_is_written(tmp_path):

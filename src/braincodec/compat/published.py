@@ -217,7 +217,7 @@ class PublishedInterface:
         here = table[table["model"] == known.id]["stimuli"]
         check_name("imageset", imageset, dict.fromkeys([*IMAGES, *here]))
         check_flag("return_metadata", return_metadata)
-        if isinstance(store, LegacyStore):
+        if isinstance(store, LegacyStore) and (roi is None or known.one_model_a_roi):
             responses: Any = store.response_dataset(known.id, stimuli=imageset, subject=subject, roi=roi)
         else:
             responses = StoredResponses(store.responses(known.id, stimuli=imageset, subject=subject, roi=roi))

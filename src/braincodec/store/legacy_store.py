@@ -155,17 +155,17 @@ class LegacyStore(Store):
     def _response_file(self, model: str, stimuli: str, subject: Subject, roi: str | None) -> generated.ResponseFile:
         family, number = self._any_family(model), _number(subject)
         family.need_roi(roi)
-        found = generated.response_file(self.folder, family, stimuli, number, roi)
+        own = roi if family.one_model_a_roi else None  # otherwise one file holds all regions
+        found = generated.response_file(self.folder, family, stimuli, number, own)
         if found is None:
             family.check(number, roi)  # names that are not known
-            generated.explain_missing(self.folder, family, stimuli, number, roi)
+            generated.explain_missing(self.folder, family, stimuli, number, own)
         return found
 
     def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """See `Store.responses`."""
         family = self._any_family(model)
-        whole = roi is not None and not family.one_model_a_roi  # one file holds all regions
-        file = self._response_file(model, stimuli, subject, None if whole else roi)
+        file = self._response_file(model, stimuli, subject, roi)
         labels = generated.read_labels(self.folder, file)
         path = self.folder.local(file.name)
         opened, dataset = generated.open_h5(path)
@@ -175,7 +175,7 @@ class LegacyStore(Store):
         attrs = generated.attributes_of(model, family.modality, stimuli, family.response_units, labels)
         ids = generated.stimulus_ids(stimuli, shape[0], labels)
         responses = generated.open_responses(path, units, ids, attrs)
-        return responses.bc.select(roi=roi) if whole else responses
+        return responses if roi is None or family.one_model_a_roi else responses.bc.select(roi=roi)
 
     def _units_of_responses(
         self, family: Family, file: generated.ResponseFile, labels: dict[str, Any], shape: tuple[int, ...]
@@ -192,7 +192,7 @@ class LegacyStore(Store):
     def response_dataset(
         self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
     ) -> h5py.Dataset:
-        """Generated responses as they lie in their file, read where they are sliced."""
+        """Generated responses as they lie in their file, read where they are sliced; of all regions that it holds."""
         file = self._response_file(model, stimuli, subject, roi)
         return generated.open_h5(self.folder.local(file.name))[1]
 
