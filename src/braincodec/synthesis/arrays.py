@@ -174,7 +174,7 @@ def decode_block(output: Output, plan: Plan, pass_: Pass, block: Block, files: M
         return np.asarray(array[block.begin : block.end])
     except Exception as error:  # codecs raise whatever they like for bytes that are not theirs
         raise DamagedFileError(
-            f"stimuli {block.begin} to {block.end} of {output.place} cannot be decoded: {error}"
+            f"stimuli {block.begin:,} to {block.end - 1:,} of {output.place} cannot be decoded: {error}"
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import errno
 import os
 import posixpath
 import uuid
@@ -19,6 +20,8 @@ from braincodec.remote import scheme_of, unreachable
 READ_ONLY = ("http", "https", "github", "zip", "tar", "hf")
 LOCAL = ("", "file", "local")
 LOCK = ".lock"
+# what systems and network disks say that cannot open or sync a folder
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR)
 # files that a killed process left unfinished; hidden, so that no listing shows them
 UNFINISHED = ".unfinished-"
 
@@ -150,23 +153,36 @@ class LocalPlace(Place):
 
     def write(self, name: str, content: bytes) -> None:
         """See `Place.write`."""
-        target = self._path(name)
-        # a name of its own: two workers may write the same block when one was thought lost
-        temporary = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:12]}")
+        self.write_many({name: content})
+
+    def write_many(self, files: Mapping[str, bytes]) -> None:
+        """See `Place.write_many`; a folder is synced once for all files in it."""
+        changed: dict[Path, None] = {}
+        target = self._folder
         try:
-            made = self._make_folder(target.parent)
-            try:
-                with temporary.open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(target)
-            finally:
-                temporary.unlink(missing_ok=True)
-            for folder in {target.parent, target.parent.parent, *made}:
+            for name, content in files.items():
+                target = self._path(name)
+                changed |= dict.fromkeys(self._put(target, content))
+            for folder in changed:
                 _sync_folder(folder)
         except OSError as error:
             raise write_error(target, error) from error
+
+    def _put(self, target: Path, content: bytes) -> list[Path]:
+        """Write a file and give it its name; returns the folders in which names changed."""
+        made = self._make_folder(target.parent)
+        # a name of its own: two workers may write the same block when one was thought lost
+        temporary = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:12]}")
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        # another worker may have made the folder, and not yet synced the one above it
+        return [target.parent, target.parent.parent, *made]
 
     def names(self, folder: str = "") -> list[str]:
         """See `Place.names`."""
@@ -260,9 +276,12 @@ def removable(name: str) -> str:
 
 def _sync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk, where the system can."""
-    with contextlib.suppress(OSError):  # some systems and network disks cannot open or sync a folder
+    try:
         number = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(number)
         finally:
             os.close(number)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC:
+            raise

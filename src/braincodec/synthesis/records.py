@@ -104,7 +104,8 @@ def write_block(place: Place, plan: Plan, block: Block, computed: Computed) -> B
     )
     _check_contents(record, plan, block)
     name = record_name(plan, block)
-    place.remove(name)  # of an earlier run: must not speak for what is written now
+    if place.read(name) is not None:
+        place.remove(name)  # of an earlier run: must not speak for what is written now
     files: dict[str, FileFacts] = {}
     for output, values in zip(one.outputs, computed.values, strict=True):
         encoded = encode_block(output, plan, one, block, values)
