@@ -72,7 +72,5 @@ def _say(found: Verification) -> None:
     )
     note(str(found))
     if found.discarded:
-        note(
-            f"{found.discarded:,} damaged block{'s' * (found.discarded > 1)} forgotten: "
-            f"'braincodec synthesize -o {found.address} --resume' makes them again"
-        )
+        count = f"{found.discarded:,} damaged block{'s' * (found.discarded > 1)}"
+        note(f"{count} forgotten: 'braincodec synthesize -o {found.address} --resume' goes on with what is missing")
