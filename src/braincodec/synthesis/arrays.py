@@ -72,10 +72,7 @@ def create_groups(place: Place, plan: Plan, templates: Mapping[str, xr.DataArray
     OutputError, UnreachableError
         When the place cannot be written.
     """
-    for output in plan.outputs:
-        place.sweep(output.place)
-    place.sweep(job_folder(plan))
-    if _refuse_other_layout(place, plan) and read_groups(place, plan) is not None:
+    if resume_groups(place, plan):
         return
     groups = {}
     for one in plan.passes:
@@ -86,6 +83,19 @@ def create_groups(place: Place, plan: Plan, templates: Mapping[str, xr.DataArray
             groups[output.place] = Group(root=root, files={name: file_facts(files[name]) for name in files})
     content = Groups(groups=groups).model_dump_json()
     place.write(f"{job_folder(plan)}/{GROUPS}", content.encode())
+
+
+def resume_groups(place: Place, plan: Plan) -> bool:
+    """Whether an earlier run wrote all labels, so that this one can go on; clears what it left unfinished.
+
+    Raises
+    ------
+    InputValueError
+        When the arrays that are there were laid out by another version.
+    """
+    for folder in (*(output.place for output in plan.outputs), job_folder(plan)):
+        place.sweep(folder)
+    return _refuse_other_layout(place, plan) and read_groups(place, plan) is not None
 
 
 def read_groups(place: Place, plan: Plan) -> Groups | None:

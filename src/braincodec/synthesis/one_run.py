@@ -9,7 +9,7 @@ from typing import Any
 from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
 from braincodec.stimuli import BadStimulus
-from braincodec.synthesis.arrays import create_groups, read_groups
+from braincodec.synthesis.arrays import create_groups, resume_groups
 from braincodec.synthesis.cluster import Cluster, open_cluster
 from braincodec.synthesis.completion import finish_store, skipped_stimuli
 from braincodec.synthesis.engine import check_stimuli, run_blocks, stimuli_to_check
@@ -94,7 +94,7 @@ class Run:
         self.prepared.situation.make_room(self.place)
         if self.earlier is None:
             write_plan(self.place, self.plan, self.prepared.stimuli_address or None)
-        elif read_groups(self.place, self.plan) is not None:
+        elif resume_groups(self.place, self.plan):
             return
         planned = self.planned or self.prepared.planned(progress=self.progress)
         for name, content in planned.descriptions.items():
