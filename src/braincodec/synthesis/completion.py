@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from braincodec import __version__
 from braincodec.config import Config
@@ -73,7 +74,7 @@ class Completion(Config):
 
 
 def finish_store(
-    place: Place, plan: Plan, stimulus_ids: Sequence[str], records: Mapping[Block, BlockRecord]
+    place: Place, plan: Plan, stimulus_ids: Sequence[str] | NDArray[Any], records: Mapping[Block, BlockRecord]
 ) -> Completion:
     """Make the arrays of a synthesis readable once all blocks are recorded; killed half-way, it may be repeated.
 
@@ -81,7 +82,7 @@ def finish_store(
     ----------
     place : Place
     plan : Plan
-    stimulus_ids : sequence of str
+    stimulus_ids : sequence or array of str
         Of the whole set, in order.
     records : mapping of Block to BlockRecord
         Of every block.
@@ -167,7 +168,7 @@ def skipped_stimuli(records: Mapping[Block, BlockRecord]) -> list[BadStimulus]:
     return sorted({item.position: item for record in records.values() for item in record.bad}.values(), key=_position)
 
 
-def stimulus_files(stimulus_ids: Sequence[str]) -> dict[str, bytes]:
+def stimulus_files(stimulus_ids: Sequence[str] | NDArray[Any]) -> dict[str, bytes]:
     """Files of the array of stimulus ids, by name below a group."""
     import xarray as xr
     from zarr.storage import MemoryStore
