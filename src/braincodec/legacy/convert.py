@@ -262,7 +262,10 @@ def _left_out(folder: Folder, families: dict[str, Family]) -> Iterator[Conversio
     for place in PLACES:
         if folder.names(place):
             yield Conversion(
-                place, outcome="skipped", reason="generated responses are read where they are: open_store(this folder)"
+                place,
+                outcome="skipped",
+                reason="generated responses are read where they are: open_store(this folder); "
+                "'braincodec responses export --to store' brings them into a store",
             )
 
 

@@ -289,8 +289,9 @@ def _surface(responses: xr.DataArray) -> list[tuple[str | None, np.ndarray | Non
     sides = [responses["hemisphere"].values == name for name in HEMISPHERES.values()]
     expected = np.concatenate([np.arange(int(side.sum())) for side in sides])
     first = int(sides[0].sum())
-    if not (sides[0][:first].all() and np.array_equal(responses["vertex"].values, expected)):
-        raise NoNedFormError("its metadata describe every vertex of the left and then of the right hemisphere")
+    complete = sides[0][:first].all() and np.array_equal(responses["vertex"].values, expected)
+    if not complete or responses.attrs.get("space") != "fsaverage":
+        raise NoNedFormError("of the cortical surface there is a form for all vertices of fsaverage only")
     return [(None, None)]
 
 
