@@ -11,6 +11,7 @@ from PIL import Image
 import braincodec as bc
 from braincodec import device as devices
 from braincodec.errors import DamagedFileError, InputValueError
+from braincodec.features import Preprocessing
 from braincodec.features.extractor import FeatureExtractor
 from braincodec.models.fwrf import encoder as fwrf_encoder
 from braincodec.stimuli import StimulusSet
@@ -187,6 +188,21 @@ def test_responses_too_large_for_float16_are_refused_by_name(tmp_path):
     one = plan((output(store, "fmri-large", 1, "FFA-1"),), count=10, stored_dtype="float16")
     with pytest.raises(InputValueError, match=r"fmri-large subject 1, FFA-1 gives .* float16 ends at 65,504"):
         BlockComputer(store, one, STIMULI).compute(one.block(0, 0))
+
+
+def test_images_that_a_model_would_see_in_different_sizes_are_refused(tmp_path):
+    model = gabor_linear(4)
+    model.config = model.config.model_copy(
+        update={"features": model.config.features.model_copy(update={"preprocessing": Preprocessing()})}
+    )
+    model.save(tmp_path / "store" / "fmri-free" / "subject-01")
+    for number, size in enumerate((64, 64, 48)):
+        Image.fromarray(images(1, size)[0]).save(tmp_path / f"{number}.png")
+    store = bc.open_store(tmp_path / "store")
+    one = plan((output(store, "fmri-free", 1, None),), count=3)
+    computer = BlockComputer(store, one, StimulusSet.open(tmp_path / "*.png"))
+    with pytest.raises(InputValueError, match="one image with 64 x 64 pixels and another with 48 x 48"):
+        computer.compute(one.block(0, 0))
 
 
 def test_memory_that_runs_out_is_tried_again_without_the_other_models_and_never_with_a_smaller_tile(

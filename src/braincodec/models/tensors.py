@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 ALIGNMENT = 64  # bytes: what torch gives to its own tensors
-PAGE = 4096
+WHOLE_PAGES_FROM = 32 * 2**20  # bytes: where C allocators stop to carve arrays out of larger blocks
 
 
 def add_tensor(digest: hashlib._Hash, name: str, tensor: torch.Tensor) -> None:
@@ -35,11 +35,12 @@ def equal_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
 def aligned(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor, copied where it begins at an address that can differ from process to process.
 
-    Those of a mapped file lie at the same distance from the start of a page in every process.
+    Large ones are left where they are: they are mapped from a file, whose pages all processes share, or come from the
+    system in whole pages, so they begin at the same distance from a page in every process.
     """
-    if tensor.device.type != "cpu" or tensor.data_ptr() % ALIGNMENT == 0:
+    if tensor.device.type != "cpu" or tensor.data_ptr() % ALIGNMENT == 0 or tensor.nbytes > WHOLE_PAGES_FROM:
         return tensor
-    return tensor if tensor.untyped_storage().data_ptr() % PAGE == 0 else tensor.clone()
+    return tensor.clone()
 
 
 def check_tensor_shapes(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int | None, ...]]) -> None:

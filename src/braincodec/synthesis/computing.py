@@ -3,65 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import itertools
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from braincodec import device as devices
-from braincodec.errors import DamagedFileError, InputValueError
+from braincodec.errors import InputValueError
 from braincodec.models.sharing import preprocess
-from braincodec.stimuli import BadStimulus, Batch, StimulusSet
+from braincodec.stimuli import Batch, StimulusSet
+from braincodec.stimuli.batch import Transform
 from braincodec.store.base import Store
 from braincodec.store.open import open_store
-from braincodec.synthesis.digests import UNREADABLE, put_digests, with_digests
-from braincodec.synthesis.machine import Machine, this_machine
-from braincodec.synthesis.members import LoadedPass, load_pass, named
-from braincodec.synthesis.rounding import Rounding, to_float16
+from braincodec.synthesis.computed import BlockParts, Computed
+from braincodec.synthesis.digests import with_digests
+from braincodec.synthesis.machine import this_machine
+from braincodec.synthesis.members import LoadedPass, load_pass
 
 if TYPE_CHECKING:
     import torch
 
     from braincodec.synthesis.plan import Block, Plan
 
+__all__ = ["BlockComputer", "Computed"]
+
 SHARE_OF_FREE_MEMORY = 0.25  # for models that are kept after their blocks are done
-# a whole block that cannot be read is a disk that is gone, where it has so many stimuli
-LEAST_LOST = 8
-
-
-@dataclass
-class Computed:
-    """What one block gave.
-
-    Parameters
-    ----------
-    values : list of array, each (stimuli, *shape)
-        One an output of the pass, in the stored dtype; rows of NaN for stimuli that cannot be read.
-    digests : list of str
-        Of each stimulus.
-    bad : list of BadStimulus
-        Those that cannot be read, by their position in the whole set.
-    rounding : list of (Rounding or None)
-        One an output; None where float32 is stored.
-    seconds : float
-        That reading and computing took, without waiting for other blocks.
-    machine : Machine
-    """
-
-    values: list[NDArray[Any]]
-    digests: list[str]
-    bad: list[BadStimulus]
-    rounding: list[Rounding | None]
-    seconds: float
-    machine: Machine
 
 
 class BlockComputer:
@@ -111,8 +83,7 @@ class BlockComputer:
         free = devices.free_memory(self.device)
         self._budget = int(free * SHARE_OF_FREE_MEMORY) if budget is None else budget
         self._kept: OrderedDict[int, LoadedPass] = OrderedDict()
-        self._loading = threading.Lock()
-        self._networks = threading.Lock()
+        self._networks = threading.Lock()  # whoever loads or computes holds it: torch's settings are the process's
 
     def load(self, pass_number: int) -> LoadedPass:
         """The models of a pass; those of the passes that were used longest ago go when memory is short.
@@ -122,17 +93,19 @@ class BlockComputer:
         InputValueError
             When a model is not the one that the plan was made for.
         """
-        with self._loading:
-            if pass_number in self._kept:
-                self._kept.move_to_end(pass_number)
-                return self._kept[pass_number]
+        with self._networks, self._as_planned():
+            return self._loaded(pass_number)
+
+    def _loaded(self, pass_number: int) -> LoadedPass:
+        if pass_number not in self._kept:
             one = self.plan.passes[pass_number]
             while self._kept and sum(p.weight_bytes for p in self._kept.values()) + one.weight_bytes > self._budget:
                 self._kept.popitem(last=False)
                 gc.collect()
             dtype = devices.resolve_dtype(self.plan.request.dtype)
             self._kept[pass_number] = load_pass(self._store, one, self.device, dtype)
-            return self._kept[pass_number]
+        self._kept.move_to_end(pass_number)
+        return self._kept[pass_number]
 
     def compute(self, block: Block) -> Computed:
         """Responses of all outputs of a pass to the stimuli of a block.
@@ -146,28 +119,27 @@ class BlockComputer:
         """
         import torch
 
-        begin, waited = time.perf_counter(), 0.0
-        loaded, tile = self.load(block.pass_number), self.plan.passes[block.pass_number].tile
-        parts = _BlockParts(self.plan, block)
-        transform = with_digests(preprocess(loaded.preprocessings))
+        loaded = self._kept.get(block.pass_number) or self.load(block.pass_number)
+        begin, tile = time.perf_counter(), self.plan.passes[block.pass_number].tile
+        parts = BlockParts(self.plan, block)
+        transform = with_digests(_of_one_size(preprocess(loaded.preprocessings)))
         reading = self.stimuli[block.begin : block.end].batches(tile, transform=transform, on_bad="skip")
         # closed here: an error's traceback would keep the generator, and its decoding threads, alive
         with contextlib.closing(cast("Generator[Batch, None, None]", reading)) as batches:
             first = next(batches)  # from here on, images are decoded while other blocks are computed
             asked = time.perf_counter()
-            with self._networks:
-                waited = time.perf_counter() - asked
-                with self._as_planned(), torch.inference_mode():
-                    for batch in itertools.chain([first], batches):
-                        self._compute_tile(loaded, parts, batch)
-        return parts.finished(time.perf_counter() - begin - waited, this_machine(self.device, self.threads))
+            with self._networks, self._as_planned(), torch.inference_mode():
+                begin += time.perf_counter() - asked
+                for batch in itertools.chain([first], batches):
+                    self._compute_tile(loaded, parts, batch)
+        return parts.finished(time.perf_counter() - begin, this_machine(self.device, self.threads))
 
     @property
     def threads(self) -> int:
         """Of the processor, as planned."""
         return self.plan.request.threads
 
-    def _compute_tile(self, loaded: LoadedPass, parts: _BlockParts, batch: Batch) -> None:
+    def _compute_tile(self, loaded: LoadedPass, parts: BlockParts, batch: Batch) -> None:
         parts.note(batch)
         if not len(batch):
             return
@@ -198,8 +170,8 @@ class BlockComputer:
 
     def _let_go(self, but: LoadedPass) -> None:
         """Give up all models but those in use."""
-        with self._loading:
-            self._kept = OrderedDict((number, one) for number, one in self._kept.items() if one is but)
+        for number in [number for number, one in self._kept.items() if one is not but]:
+            del self._kept[number]
         devices.release_cached_memory()
 
     @contextlib.contextmanager
@@ -208,15 +180,40 @@ class BlockComputer:
         import torch
         from threadpoolctl import threadpool_limits
 
-        before, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
+        cudnn = torch.backends.cudnn
+        before, algorithms = torch.get_num_threads(), (cudnn.deterministic, cudnn.benchmark)
         torch.set_num_threads(self.threads)
-        torch.backends.cudnn.deterministic = True
+        cudnn.deterministic, cudnn.benchmark = True, False
         try:
             with threadpool_limits(self.threads, user_api="blas"), devices.fast_matmul(self.device):
                 yield
         finally:
             torch.set_num_threads(before)
-            torch.backends.cudnn.deterministic = deterministic
+            cudnn.deterministic, cudnn.benchmark = algorithms
+
+
+def _of_one_size(transform: Transform) -> Transform:
+    """The transform, which refuses images that it brings to different sizes."""
+    known: list[tuple[int, ...]] = []
+
+    def checked(images: NDArray[np.uint8]) -> tuple[torch.Tensor, ...]:
+        parts: tuple[torch.Tensor, ...] = transform(images)
+        for number, part in enumerate(parts):
+            size = tuple(part.shape[2:])
+            if len(known) == number:
+                known.append(size)
+            if size != known[number]:
+                raise InputValueError(
+                    f"a model would see one image with {_pixels(known[number])} and another with {_pixels(size)}, for "
+                    "its preprocessing brings them to no size of its own: resize the images first"
+                )
+        return parts
+
+    return checked
+
+
+def _pixels(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size)) + " pixels"
 
 
 def _in_place(images: torch.Tensor, places: NDArray[np.int64], tile: int) -> torch.Tensor:
@@ -228,55 +225,3 @@ def _in_place(images: torch.Tensor, places: NDArray[np.int64], tile: int) -> tor
     whole = torch.zeros(tile, *images.shape[1:], dtype=images.dtype)
     whole[torch.from_numpy(places)] = images
     return whole
-
-
-class _BlockParts:
-    """The parts of a block's result, as they come in tile after tile."""
-
-    def __init__(self, plan: Plan, block: Block) -> None:
-        self.plan, self.block = plan, block
-        self.outputs = plan.passes[block.pass_number].outputs
-        dtype = plan.request.stored_dtype
-        self.values = [np.empty((len(block), *output.shape), dtype) for output in self.outputs]
-        self.rounding: list[list[Rounding]] = [[] for _ in self.outputs]
-        self.digests = [UNREADABLE] * len(block)
-        self.bad: list[BadStimulus] = []
-
-    def note(self, batch: Batch) -> None:
-        """Digests, and stimuli that cannot be read."""
-        put_digests(self.digests, batch)
-        for one in batch.bad:
-            found = dataclasses.replace(one, position=self.block.begin + one.position)
-            if self.plan.request.on_bad == "raise":
-                raise DamagedFileError(
-                    f"stimulus {found.id!r} ({found.position + 1:,} of {self.plan.request.count:,}): {found.reason}; "
-                    "on_bad='mark' (--on-bad mark) writes NaN in its place and lists it"
-                )
-            self.bad.append(found)
-            for values in self.values:
-                values[one.position] = np.nan
-
-    def put(self, output: int, positions: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        """Responses (stimuli, *shape) of one output, at positions in the block."""
-        target = self.values[output]
-        rows = slice(int(positions[0]), int(positions[-1]) + 1)
-        where = rows if rows.stop - rows.start == len(positions) else positions
-        if target.dtype == np.float16:
-            rounded = np.empty(values.shape, np.float16)
-            self.rounding[output].append(to_float16(values, rounded, named(self.outputs[output])))
-            target[where] = rounded
-        else:
-            target[where] = values
-
-    def finished(self, seconds: float, machine: Machine) -> Computed:
-        """All parts together."""
-        if len(self.bad) == len(self.block) >= LEAST_LOST:
-            raise DamagedFileError(
-                f"none of {len(self.bad):,} stimuli from {self.bad[0].id!r} on can be read; the first: "
-                f"{self.bad[0].reason}; is the place where they lie still there?"
-            )
-        rounding = [
-            Rounding.merged(parts) if values.dtype == np.float16 else None
-            for parts, values in zip(self.rounding, self.values, strict=True)
-        ]
-        return Computed(self.values, self.digests, self.bad, rounding, seconds, machine)

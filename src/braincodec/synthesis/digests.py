@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from braincodec.stimuli import Batch, StimulusSet
+    from braincodec.stimuli.batch import Transform
 
 CHARACTERS = 16  # hexadecimal: 64 bits, so that of a million changed stimuli none is missed by chance
 UNREADABLE = "-" * CHARACTERS
@@ -36,7 +36,7 @@ def image_digest(image: NDArray[np.uint8]) -> str:
     return digest.hexdigest()[:CHARACTERS]
 
 
-def with_digests(transform: Callable[[NDArray[np.uint8]], tuple[Any, ...]]) -> Callable[[NDArray[np.uint8]], Any]:
+def with_digests(transform: Transform) -> Transform:
     """A transform for `StimulusSet.batches` that also gives the images' digests, last in the tuple."""
 
     def both(images: NDArray[np.uint8]) -> tuple[Any, ...]:
