@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.artefact import CHECKSUMS, CONFIG, FILES, read_artefact
-from braincodec.errors import DamagedFileError, MissingFileError, UnknownNameError
+from braincodec.errors import DamagedFileError, UnknownNameError
 from braincodec.folder import LocalFolder
 from braincodec.store.base import ModelEntry, Store
+from braincodec.store.generated_sets import RESPONSES, ROI, STIMULI, GeneratedSets, ResponseSet
 from braincodec.subjects import (
     Subject,
     plain_subject,
     sorted_subjects,
-    subject_folder,
     subject_of_folder,
 )
 
@@ -29,16 +29,19 @@ if TYPE_CHECKING:
     from braincodec.models.description import ModelDescription
     from braincodec.stimuli import StimulusSet
 
-ROI = "roi-"
-RESPONSES = "generated_responses"
-STIMULI = "stimuli-"
+__all__ = ["RESPONSES", "ROI", "STIMULI", "NativeStore"]
 
 
 class NativeStore(Store):
     """Artefacts ``<model>/subject-01[/roi-V1]``, and generated responses.
 
-    The latter lie in ``generated_responses/<model>/stimuli-<name>/subject-01[_roi-V1].zarr``.
+    The latter lie in ``generated_responses/<model>/stimuli-<name>/subject-01[_roi-V1].zarr``; unfinished ones are not
+    listed, and asking for them says how far they are.
     """
+
+    @cached_property
+    def _generated(self) -> GeneratedSets:
+        return GeneratedSets(self.folder)
 
     @cached_property
     def _places(self) -> dict[str, dict[Subject, dict[str, str]]]:
@@ -152,44 +155,11 @@ class NativeStore(Store):
         """See `Store.response_sets`."""
         import pandas as pd
 
-        rows = []
-        for model in self.folder.names(RESPONSES):
-            for stimuli in self.folder.names(f"{RESPONSES}/{model}"):
-                for name in self.folder.names(f"{RESPONSES}/{model}/{stimuli}"):
-                    own, _, roi = name.removesuffix(".zarr").partition(f"_{ROI}")
-                    subject = subject_of_folder(own)
-                    if name.endswith(".zarr") and subject is not None:
-                        rows.append(
-                            {
-                                "model": model,
-                                "stimuli": stimuli.removeprefix(STIMULI),
-                                "subject": subject,
-                                "roi": roi,
-                            }
-                        )
-        return pd.DataFrame(rows, columns=["model", "stimuli", "subject", "roi"])
+        return pd.DataFrame(list(self._generated), columns=list(ResponseSet._fields))
 
     def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """See `Store.responses`."""
-        from braincodec.responses import open_responses
-
-        table = self.response_sets()
-        sets = table[table["model"] == model]
-        if stimuli not in set(sets["stimuli"]):
-            where = f"of {model} in {self.address}"
-            raise UnknownNameError("stimulus set", stimuli, sorted(set(sets["stimuli"])), where=where)
-        place = f"{RESPONSES}/{model}/{STIMULI}{stimuli}"
-        own = subject_folder(subject)
-        names = [f"{own}_{ROI}{roi}.zarr"] * (roi is not None) + [f"{own}.zarr"]
-        present = set(self.folder.names(place))
-        for name in names:
-            if name in present:
-                where, options = self.folder.lazy(f"{place}/{name}")
-                responses = open_responses(where, storage_options=options)
-                whole = roi is not None and ROI not in name
-                return responses.bc.select(roi=roi) if whole else responses
-        what = f"generated responses of subject {subject}" + (f", roi {roi}" if roi else "")
-        raise MissingFileError(self.folder.join(place, names[0]), what, f"here are {sorted(present)}")
+        return self._generated.open(model, stimuli, subject, roi)
 
     def response_metadata(
         self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
