@@ -247,6 +247,17 @@ def test_second_call_keeps_finished_files_and_replaces_damaged_and_missing_ones(
     assert not list((tmp_path / "ned").rglob(".*"))
 
 
+def test_what_a_killed_export_left_behind_goes_when_it_is_started_again(tmp_path):
+    add_responses(tmp_path / "store", voxels(), describe())
+    (first,) = responses_to_ned(tmp_path / "store", tmp_path / "ned")
+    path = first.files[0]
+    path.rename(path.with_name(f".0123456789ab-{path.name}"))
+    assert open_store(tmp_path / "ned").response_sets()["roi"].tolist() == ["early"]
+    responses_to_ned(tmp_path / "store", tmp_path / "ned")
+    assert path.is_file()
+    assert not list((tmp_path / "ned").rglob(".*"))
+
+
 def test_other_responses_are_replaced_only_when_told(tmp_path):
     add_responses(tmp_path / "one", voxels(), describe())
     other = voxels()

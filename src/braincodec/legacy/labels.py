@@ -20,7 +20,7 @@ from braincodec.legacy.read import read_legacy
 
 LABELS_OF = {"nsd": "nsd_labels", "things": "things_labels", "imagenet_val": "imagenet_val_labels"}
 OWN_LABELS, STIMULUS_IDS, SKIPPED = "stimulus_labels", "stimulus_ids", "skipped"
-IMAGENET_CLASSES = 1000
+NSD_IMAGES, IMAGENET_CLASSES = 73_000, 1000
 IMAGENET_PATH = re.compile(r"(?:.*/)?(n\d{8})/[^/]+")
 THINGS_PATH = re.compile(r"(?:.*/)?([^/]+)/[^/]+")
 # of names inside a file of labels: dictionaries are kept as two arrays
@@ -85,6 +85,32 @@ def published_ids(imageset: str, count: int, labels: Mapping[str, Any]) -> list[
     if paths is None:
         return [f"{imageset}-{number:05d}" for number in range(count)]
     return paths if len(paths) == count else None
+
+
+def ids_as_published(imageset: str, ids: np.ndarray) -> np.ndarray:
+    """Ids of a whole image set, where its own only count positions: those of the Natural Scenes Dataset get its names.
+
+    Parameters
+    ----------
+    imageset : str
+    ids : array of str
+
+    Returns
+    -------
+    array of str
+        `ids` themselves, unless these are all 73,000 images of ``"nsd"`` by position.
+
+    Examples
+    --------
+    >>> ids_as_published("nsd", np.arange(73_000).astype(str))[[0, -1]].tolist()
+    ['nsd-00000', 'nsd-72999']
+    >>> ids_as_published("nsd", np.array(["0", "1"])).tolist()
+    ['0', '1']
+    """
+    whole = imageset == "nsd" and len(ids) == NSD_IMAGES
+    if not whole or not np.array_equal(ids, np.arange(NSD_IMAGES).astype(str)):
+        return ids
+    return np.asarray(published_ids(imageset, NSD_IMAGES, {}))
 
 
 def image_paths(imageset: str, labels: Mapping[str, Any]) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from braincodec.atomic import atomic_path, sync
+from braincodec.atomic import atomic_path, remove, sync
 from braincodec.errors import BraincodecError, OutputError
 from braincodec.legacy.families import PUBLISHED_DATASETS, STATED, STATED_KEY
 from braincodec.legacy.generated import PLACES
@@ -170,6 +171,8 @@ def write_ned_responses(
         missing += [] if same else [file]
     if not missing:
         return []
+    for file in missing:
+        _remove_left_overs(Path(root) / file.name)
     with contextlib.ExitStack() as stack:
         paths = [stack.enter_context(atomic_path(Path(root) / file.name, overwrite=True)) for file in missing]
         _write_values(responses, missing, paths, on_rows)
@@ -195,6 +198,12 @@ def holds(responses: xr.DataArray, file: NedResponses, root: str | Path, labels:
             )
     except (BraincodecError, OSError):  # a damaged file is another one
         return False
+
+
+def _remove_left_overs(path: Path) -> None:
+    """Temporary files of this name that a killed run left."""
+    for old in path.parent.glob(f".{'[0-9a-f]' * 12}-{glob.escape(path.name)}"):
+        remove(old)
 
 
 def _equal_rows(responses: xr.DataArray, file: NedResponses, values: h5py.Dataset) -> bool:
