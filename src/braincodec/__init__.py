@@ -35,6 +35,8 @@ _MODULE_OF_NAME = {
     "plan_synthesis": "braincodec.synthesis.run",
     "pretrain_fmri_autoencoder": "braincodec.models.lea.fmri_autoencoder.pretraining",
     "read_artefact": "braincodec.artefact",
+    "responses_from_ned": "braincodec.store.responses_from_ned",
+    "responses_to_ned": "braincodec.store.responses_to_ned",
     "synthesize": "braincodec.synthesis.run",
     "train": "braincodec.training",
     "verify": "braincodec.synthesis.verifying",
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
     from braincodec.responses import build_responses, open_responses
     from braincodec.stimuli import StimulusSet
     from braincodec.store import Store, open_store
+    from braincodec.store.responses_from_ned import responses_from_ned
+    from braincodec.store.responses_to_ned import responses_to_ned
     from braincodec.synthesis.run import Synthesis, plan_synthesis, synthesize
     from braincodec.synthesis.verification import Verification
     from braincodec.synthesis.verifying import verify
@@ -107,6 +111,8 @@ __all__ = [
     "plan_synthesis",
     "pretrain_fmri_autoencoder",
     "read_artefact",
+    "responses_from_ned",
+    "responses_to_ned",
     "synthesize",
     "train",
     "verify",

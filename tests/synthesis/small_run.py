@@ -19,8 +19,11 @@ from ..small_models import images
 
 @pytest.fixture
 def here(monkeypatch):
-    """Compute blocks in this process: `here.most` ends a run after so many, `here.computed` lists them."""
-    seen = SimpleNamespace(most=None, computed=[], compared=0)
+    """Compute blocks in this process: `here.most` ends a run after so many, `here.computed` lists them.
+
+    `here.before` has what happens before the blocks of these numbers.
+    """
+    seen = SimpleNamespace(most=None, computed=[], compared=0, before={})
 
     def run_blocks(_, job, pending, *, finished=None, on_done=None):
         computer = BlockComputer((job.models, dict(job.models_options)), job.plan, job.stimuli)
@@ -28,6 +31,7 @@ def here(monkeypatch):
         for number, block in enumerate(pending):
             if number == seen.most:
                 raise KeyboardInterrupt
+            seen.before.get(number, lambda: None)()
             record = write_block(place, job.plan, block, computer.compute(block))
             seen.computed.append((block.pass_number, block.number))
             on_done(record)

@@ -15,9 +15,10 @@ from braincodec.synthesis.preparing import SMALLEST_PART, check_room
 from braincodec.synthesis.run import plan_synthesis, synthesize
 from braincodec.synthesis.stored_plan import jobs
 
+from .object_store import bucket, s3_server
 from .small_run import here, pictures, write_pictures
 
-__all__ = ["here", "pictures"]
+__all__ = ["bucket", "here", "pictures", "s3_server"]
 
 FWRF, LINEAR = "fmri-fwrf", "fmri-linear"
 QUICK = {"tile": 2, "block": 4, "progress": False}
@@ -233,6 +234,15 @@ def test_a_stimulus_that_was_repaired_is_computed_again(run, here, pictures, tmp
     assert not np.isnan(done.store().responses(LINEAR, stimuli="pictures").values).any()
 
 
+def test_a_stimulus_that_only_one_pass_could_read_is_tried_again(run, here, pictures):
+    whole = (pictures / "03.png").read_bytes()
+    (pictures / "03.png").write_bytes(b"no image")
+    here.before = {1: lambda: (pictures / "03.png").write_bytes(whole)}
+    done = run("eeg-small,fmri-fwrf", block=10)
+    assert here.computed == [(0, 0), (1, 0), (0, 0)] and not done.skipped
+    assert any("computed again" in words for words in done.notes)
+
+
 def test_a_stimulus_that_cannot_be_read_ends_the_run_when_asked(run, pictures):
     (pictures / "03.png").write_bytes(b"no image")
     with pytest.raises(DamagedFileError, match=r"'03.png'.*--on-bad mark"):
@@ -357,3 +367,30 @@ def test_plans_lie_under_the_hash_of_their_request(run, tmp_path):
 
     done = run()
     assert jobs(open_place(tmp_path / "out")) == [done.plan.request.hash()[:12]]
+
+
+def test_a_store_in_a_bucket_is_written_gone_on_with_and_read(run, here, bucket):
+    there = {"output": bucket.address, "storage_options": bucket.options}
+    here.most = 1
+    with pytest.raises(KeyboardInterrupt):
+        run(**there)
+    here.most = None
+    done = run(**there)
+    assert done.resumed and done.address == bucket.address
+    near = run()
+    found, expected = (one.store().responses(LINEAR, stimuli="pictures") for one in (done, near))
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert bc.verify(bucket.address, bucket.options, progress=False).ok
+    assert here.notes[-1].count("disk") == 1 and "disk" not in "".join(here.notes[:2])
+
+
+@pytest.mark.slow
+def test_processes_write_to_a_bucket(models, pictures, bucket, tmp_path):
+    there = {"stimuli": pictures, "cluster": "local", "workers": 2, **QUICK}
+    near = synthesize(models, "eeg-*", output=tmp_path / "out", on_note=print, **there)
+    far = synthesize(models, "eeg-*", output=bucket.address, storage_options=bucket.options, on_note=print, **there)
+    for subject in (1, 2):
+        found, expected = (
+            one.store().responses("eeg-small", stimuli="pictures", subject=subject) for one in (far, near)
+        )
+        np.testing.assert_array_equal(found.values, expected.values)

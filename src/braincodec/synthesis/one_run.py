@@ -13,12 +13,12 @@ from braincodec.synthesis.arrays import create_groups, resume_groups
 from braincodec.synthesis.cluster import Cluster, open_cluster
 from braincodec.synthesis.completion import finish_store, skipped_stimuli
 from braincodec.synthesis.engine import check_stimuli, run_blocks, stimuli_to_check
-from braincodec.synthesis.job import Job
-from braincodec.synthesis.plan import Block
+from braincodec.synthesis.job import Job, worker_bytes
+from braincodec.synthesis.plan import Block, Plan
 from braincodec.synthesis.preparing import Prepared, Workers, check_room, forecast_of
 from braincodec.synthesis.records import BlockRecord, discard_blocks, finished_blocks
 from braincodec.synthesis.request import where_models_are
-from braincodec.synthesis.stored_plan import write_plan
+from braincodec.synthesis.stored_plan import unfinish, write_plan
 
 MOST_CHANGED_SHOWN = 5
 
@@ -76,48 +76,61 @@ class Run:
             self.said(words)
         with self.place.exclusive():
             self.prepared.refuse_if_changed()
-            self._make_arrays()
+            self.prepared.situation.make_room(self.place)
+            labelled = self.earlier is not None and resume_groups(self.place, self.plan)
             records = finished_blocks(self.place, self.plan)
-            pending = [block for block in self.plan.blocks() if block not in records]
+            missing = any(block not in records for block in self.plan.blocks())
             compare = bool(records) and self.prepared.stimuli_may_differ
-            if not pending and not compare and self.earlier is not None and self.earlier.finished:
+            if self.earlier is not None and self.earlier.finished and labelled and not missing and not compare:
                 self.said(f"{self.place.address} is complete already")
                 return skipped_stimuli(records)
-            if pending or compare:
-                self._compute(records, compare)
+            if missing:
+                unfinish(self.place, self.plan)
+            if missing or compare:
+                self._compute(records, compare=compare, labelled=labelled)
                 records = finished_blocks(self.place, self.plan)
+            elif not labelled:
+                self._make_arrays()
             finish_store(self.place, self.plan, self.prepared.stimuli.ids, records)
         return skipped_stimuli(records)
 
     def _make_arrays(self) -> None:
-        """Plan, labels and metadata, where they are not there yet."""
-        self.prepared.situation.make_room(self.place)
+        """Plan, labels and metadata."""
         if self.earlier is None:
             write_plan(self.place, self.plan, self.prepared.stimuli_address or None)
-        elif resume_groups(self.place, self.plan):
-            return
         planned = self.planned or self.prepared.planned(progress=self.progress)
         for name, content in planned.descriptions.items():
             self.place.write(name, content)
         create_groups(self.place, self.plan, planned.templates)
 
-    def _compute(self, records: dict[Block, BlockRecord], compare: bool) -> None:
+    def _compute(self, records: dict[Block, BlockRecord], *, compare: bool, labelled: bool) -> None:
         request = self.plan.request
         with open_cluster(
             self.workers.cluster,
             workers=self.workers.number,
             threads=request.threads,
             device=request.device,
+            worker_bytes=worker_bytes(self.plan),
             options=self.workers.options,
             on_note=self.said,
         ) as cluster:
             if cluster.dashboard:
                 self.said(f"dashboard: {cluster.dashboard}")
-            kept = self._unchanged(cluster, records) if compare else records
-            pending = [block for block in self.plan.blocks() if block not in kept]
-            total, done = request.count * len(self.plan.passes), sum(map(len, kept))
-            with progress_bar("synthesize", total, done=done, show=self.progress) as advance:
-                run_blocks(cluster, self.job, pending, finished=kept, on_done=lambda one: advance(one.end - one.begin))
+            if not labelled:  # while workers start
+                self._make_arrays()
+            self._run_blocks(cluster, self._unchanged(cluster, records) if compare else records)
+            now = finished_blocks(self.place, self.plan)
+            again = read_by_another_pass(self.plan, now)
+            if again:
+                self.said(f"some stimuli could be read by some passes only: {len(again):,} blocks are computed again")
+                discard_blocks(self.place, self.plan, again)
+                self._run_blocks(cluster, {block: record for block, record in now.items() if block not in again})
+
+    def _run_blocks(self, cluster: Cluster, kept: dict[Block, BlockRecord]) -> None:
+        pending = [block for block in self.plan.blocks() if block not in kept]
+        total, done = self.plan.request.count * len(self.plan.passes), sum(map(len, kept))
+        with progress_bar("synthesize", total, done=done, show=self.progress) as advance:
+            run_blocks(cluster, self.job, pending, finished=kept, on_done=lambda one: advance(one.end - one.begin))
 
     def _unchanged(self, cluster: Cluster, records: dict[Block, BlockRecord]) -> dict[Block, BlockRecord]:
         """The finished blocks whose stimuli show what they did; those with repaired stimuli are forgotten."""
@@ -137,3 +150,12 @@ class Run:
             self.said(f"{len(repaired):,} stimuli can be read now: their {len(again):,} blocks are computed again")
             discard_blocks(self.place, self.plan, again)
         return {block: record for block, record in records.items() if block not in again}
+
+
+def read_by_another_pass(plan: Plan, records: Mapping[Block, BlockRecord]) -> set[Block]:
+    """Blocks with a stimulus that they could not read and another pass could: a disk or network failed for a while."""
+    bad: dict[int, set[Block]] = {}
+    for block, record in records.items():
+        for one in record.bad:
+            bad.setdefault(one.position, set()).add(block)
+    return {block for blocks in bad.values() if len(blocks) < len(plan.passes) for block in blocks}

@@ -15,6 +15,7 @@ from braincodec.synthesis.cluster import LOCAL, SLURM, check_cluster, open_clust
 from braincodec.synthesis.cluster.local import default_workers
 from braincodec.synthesis.existing import Earlier, Situation, compared, earlier_syntheses, look_at_output
 from braincodec.synthesis.forecast import Forecast
+from braincodec.synthesis.job import worker_bytes
 from braincodec.synthesis.licences import licence_notes
 from braincodec.synthesis.place import Place, open_place
 from braincodec.synthesis.plan import Plan, Request
@@ -52,7 +53,7 @@ class Workers:
         """Refuse what is no cluster."""
         check_cluster(self.cluster, workers=self.number, options=self.options)
 
-    def at_hand(self, request: Request) -> tuple[int, str]:
+    def at_hand(self, plan: Plan) -> tuple[int, str]:
         """How many there are or will be, and where, in words.
 
         Raises
@@ -61,7 +62,9 @@ class Workers:
             When no scheduler answers at the address.
         """
         if self.cluster == LOCAL:
-            return self.number or default_workers(request.threads, request.device), "on this machine"
+            request = plan.request
+            own = default_workers(request.threads, request.device, worker_bytes(plan))
+            return self.number or own, "on this machine"
         if self.cluster == SLURM:
             return self.number or 1, "as jobs of Slurm"
         with open_cluster(self.cluster) as found:
@@ -236,7 +239,7 @@ def forecast_of(prepared: Prepared, plan: Plan, workers: Workers, probed: Probed
     workers : Workers
     probed : Probed, optional
     """
-    number, where = workers.at_hand(plan.request)
+    number, where = workers.at_hand(plan)
     finished: dict[int, int] = {}
     state = "replaced" if prepared.situation.discarded or prepared.situation.removed else "new"
     if prepared.earlier is not None:
