@@ -66,8 +66,9 @@ def open_responses(path: str | Path, *, storage_options: dict[str, Any] | None =
 
 def _open(address: str, suffix: str, storage_options: dict[str, Any] | None) -> xr.DataArray:
     if suffix == ".zarr":
-        dataset = xr.open_dataset(address, engine="zarr", chunks=None, storage_options=storage_options)
-        return responses_from(dataset, address)
+        from braincodec.responses.formats.zarr_reading import open_zarr
+
+        return open_zarr(address, storage_options)
     if suffix in (".nc", ".h5"):
         return responses_from(xr.open_dataset(address, engine="h5netcdf", phony_dims="sort"), address)
     if suffix == ".npz":

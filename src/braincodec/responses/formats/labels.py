@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,18 +41,26 @@ def responses_from(dataset: xr.Dataset, source: object) -> xr.DataArray:
     if VARIABLE not in dataset.variables:
         found = ", ".join(map(str, dataset.variables)) or "nothing"
         raise DamagedFileError(f"{source} holds no variable {VARIABLE!r} (it holds {found})")
-    values = dataset[VARIABLE].variable
-    if not values.dims or values.dims[0] != "stimulus" or "stimulus" not in dataset.variables:
+    of_stimuli = {name: v for name, v in dataset.variables.items() if "stimulus" in v.dims and name != VARIABLE}
+    units = dataset.drop_vars([VARIABLE, *of_stimuli])
+    return labelled(dataset[VARIABLE].variable, of_stimuli, units, dataset.attrs, source)
+
+
+def labelled(
+    values: xr.Variable,
+    of_stimuli: Mapping[Any, xr.Variable],
+    units: xr.Dataset,
+    attrs: Mapping[str, Any],
+    source: object,
+) -> xr.DataArray:
+    """Values with their labels: those of stimuli, and those of units, channels and times."""
+    if not values.dims or values.dims[0] != "stimulus" or "stimulus" not in of_stimuli:
         raise DamagedFileError(f"{source} holds responses without stimulus ids as first dimension: {values.dims}")
-    others = dataset.drop_vars([VARIABLE, *(n for n, v in dataset.variables.items() if "stimulus" in v.dims)])
-    coordinates: dict[Any, Any] = dict(units_to_coordinates(others))
-    for name, variable in dataset.variables.items():
-        if "stimulus" in variable.dims and name != VARIABLE:
-            coordinates[name] = (variable.dims, plain_strings(variable.values))
-    attrs = check_attrs({**dataset.attrs, **{k: v for k, v in values.attrs.items() if k != "coordinates"}})
-    return xr.DataArray(
-        values.variable if hasattr(values, "variable") else values, coordinates, name=VARIABLE
-    ).assign_attrs(attrs)
+    coordinates: dict[Any, Any] = dict(units_to_coordinates(units))
+    for name, variable in of_stimuli.items():
+        coordinates[name] = (variable.dims, plain_strings(variable.values))
+    checked = check_attrs({**attrs, **{k: v for k, v in values.attrs.items() if k != "coordinates"}})
+    return xr.DataArray(values, coordinates, name=VARIABLE).assign_attrs(checked)
 
 
 def labels_to_members(responses: xr.DataArray) -> dict[str, np.ndarray]:
