@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from braincodec.errors import InputTypeError, MissingFileError, UnknownNameError
 from braincodec.folder import Folder, LocalFolder
+from braincodec.store.response_sets import ResponseSet
 from braincodec.subjects import Subject, plain_subject, subject_folder, subject_of_folder
 
 if TYPE_CHECKING:
@@ -19,15 +20,6 @@ STIMULI = "stimuli-"
 GROUP, METADATA, ARRAY = ".zarr", "zarr.json", "responses"
 # a set of a million stimuli has about 150 MB of labels and their index
 MOST_KEPT = 8
-
-
-class ResponseSet(NamedTuple):
-    """Responses of one model and subject to one stimulus set; `roi` is empty where all units are in one array."""
-
-    model: str
-    stimuli: str
-    subject: Subject
-    roi: str
 
 
 class GeneratedSets:
@@ -55,7 +47,7 @@ class GeneratedSets:
                     subject = subject_of_folder(own)
                     group = f"{RESPONSES}/{model}/{folder}/{name}"
                     if name.endswith(GROUP) and subject is not None and self._is_finished(group):
-                        yield ResponseSet(model, folder.removeprefix(STIMULI), subject, roi)
+                        yield ResponseSet(model, folder.removeprefix(STIMULI), subject, roi or None)
 
     def open(self, model: str, stimuli: str, subject: Subject, roi: str | None) -> xr.DataArray:
         """The responses to a stimulus set, lazy: of one region's own array, or of the array of all units.

@@ -16,6 +16,7 @@ from braincodec.legacy import generated
 from braincodec.legacy.families import FAMILIES, OTHER_SPELLING, Family, families_in
 from braincodec.legacy.metadata import training_of
 from braincodec.store.base import ModelEntry, Store
+from braincodec.store.response_sets import ResponseSet, table_of
 from braincodec.subjects import ALL, Subject, plain_subject
 
 if TYPE_CHECKING:
@@ -131,14 +132,11 @@ class LegacyStore(Store):
 
     def response_sets(self) -> pd.DataFrame:
         """See `Store.response_sets`."""
-        import pandas as pd
-
-        rows = [
-            {"model": file.model, "stimuli": file.imageset, "subject": file.subject, "roi": file.roi or ""}
+        return table_of(
+            ResponseSet(file.model, file.imageset, file.subject, file.roi)
             for family in self._all_families()
             for file in generated.response_files(self.folder, family)
-        ]
-        return pd.DataFrame(rows, columns=["model", "stimuli", "subject", "roi"])
+        )
 
     def _all_families(self) -> list[Family]:
         published = {name: FAMILIES.get(name) for name in FAMILIES if name not in self.families}

@@ -13,7 +13,8 @@ from braincodec.artefact import CHECKSUMS, CONFIG, FILES, read_artefact
 from braincodec.errors import DamagedFileError, UnknownNameError
 from braincodec.folder import LocalFolder
 from braincodec.store.base import ModelEntry, Store
-from braincodec.store.generated_sets import RESPONSES, ROI, STIMULI, GeneratedSets, ResponseSet
+from braincodec.store.generated_sets import RESPONSES, ROI, STIMULI, GeneratedSets
+from braincodec.store.response_sets import table_of
 from braincodec.subjects import (
     Subject,
     plain_subject,
@@ -153,9 +154,7 @@ class NativeStore(Store):
 
     def response_sets(self) -> pd.DataFrame:
         """See `Store.response_sets`."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self._generated), columns=list(ResponseSet._fields))
+        return table_of(self._generated)
 
     def responses(self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None) -> xr.DataArray:
         """See `Store.responses`."""

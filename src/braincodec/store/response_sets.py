@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +11,8 @@ from braincodec.errors import UnknownNameError
 from braincodec.subjects import Subject, plain_subject
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from braincodec.store.base import Store
 
 Outcome = Literal["pending", "written", "kept", "skipped", "failed"]
@@ -63,6 +65,20 @@ class CopiedResponses:
     files: tuple[Path, ...] = ()
     nbytes: int = 0
     seconds: float = 0.0
+
+
+def table_of(sets: Iterable[ResponseSet]) -> pd.DataFrame:
+    """What `Store.response_sets` gives: columns model, stimuli, subject, and roi, empty for arrays of all units.
+
+    Examples
+    --------
+    >>> table_of([ResponseSet("fmri-nsd-fwrf", "things", 1, "V1")]).to_dict("records")
+    [{'model': 'fmri-nsd-fwrf', 'stimuli': 'things', 'subject': 1, 'roi': 'V1'}]
+    """
+    import pandas as pd
+
+    rows = [(one.model, one.stimuli, one.subject, one.roi or "") for one in sets]
+    return pd.DataFrame(rows, columns=["model", "stimuli", "subject", "roi"])
 
 
 def chosen_sets(
