@@ -49,6 +49,13 @@ def small_plan(count=20, block=8, tile=4, voxels=VOXELS, **settings):
     return Plan(request=request, passes=passes, version="0.1", models_address="models")
 
 
+def one_array(**settings):
+    """A plan of few files, for places where each takes its time."""
+    plan = small_plan(**settings)
+    first = plan.passes[0]
+    return plan.model_copy(update={"passes": (first.model_copy(update={"outputs": first.outputs[:1]}),)})
+
+
 def templates(plan):
     """Labels by place."""
     made = {}

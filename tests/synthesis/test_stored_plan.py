@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,12 @@ from braincodec.synthesis.stored_plan import (
 )
 
 from .small_synthesis import contents, go_on, small_plan
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """What the disk has taken is another file's matter."""
+    monkeypatch.setattr(os, "fsync", lambda number: None)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 
@@ -19,13 +20,19 @@ from braincodec.synthesis.verifying import verify
 
 from ..small_models import gabor_linear
 from .object_store import bucket, s3_server
-from .small_synthesis import begin, computed, contents, go_on, small_plan, stimulus_ids
+from .small_synthesis import begin, computed, contents, go_on, one_array, small_plan, stimulus_ids
 
 __all__ = ["bucket", "s3_server"]
 PLAN = small_plan()
 FMRI, EEG = PLAN.outputs[0].place, PLAN.outputs[2].place
 JOB = job_folder(PLAN)
 SHARD = f"{FMRI}/responses/c/1/0"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """What the disk has taken is another file's matter."""
+    monkeypatch.setattr(os, "fsync", lambda number: None)
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +203,22 @@ def test_an_unfinished_store_is_not_whole_and_says_how_far_it_is(tmp_path):
     assert len(finished_blocks(place, PLAN)) == 1
 
 
+def test_a_run_that_was_killed_while_it_finished_is_unfinished_and_not_damaged(store):
+    store.remove(f"{JOB}/complete.json")
+    store.remove(f"{EEG}/zarr.json")
+    found = verify(store.address)
+    assert [str(problem) for problem in found.problems] == [f"{JOB}: unfinished; --resume goes on"]
+    assert found.table["state"].tolist() == ["unfinished"] * 4
+
+
+def test_what_lists_an_array_with_holes_is_damage(store):
+    store.remove(f"{JOB}/complete.json")
+    store.remove(record_name(PLAN, PLAN.block(0, 1)))
+    problems = [problem.place for problem in verify(store.address, discard_damaged=True).problems]
+    assert problems == [JOB, *(f"{output.place}/zarr.json" for output in PLAN.outputs)]
+    assert not list(store.local.rglob("subject-*.zarr/zarr.json"))
+
+
 def test_a_store_of_another_version_is_named_and_left_alone(store):
     edited_json(store, f"{JOB}/plan.json", lambda content: content.update(format=7))
     before = contents(store, PLAN)
@@ -259,17 +282,17 @@ def test_rows_without_responses_must_be_listed(others):
 
 
 def test_a_bucket_is_verified_and_what_is_discarded_is_made_again(bucket):
-    plan = small_plan(count=8)
+    plan = one_array(count=8)
     place = open_place(bucket.address, bucket.options)
     go_on(place, plan)
     before = contents(place, plan)
-    assert verify(bucket.address, bucket.options).ok
     name = f"{FMRI}/responses/c/0/0"
     flipped(place, name)
     found = verify(bucket.address, bucket.options, discard_damaged=True)
     assert [problem.place for problem in found.problems] == [name] and found.discarded == 1
     assert go_on(place, plan) == [plan.block(0, 0)]
     assert contents(place, plan) == before
+    assert verify(bucket.address, bucket.options).ok
     with pytest.raises(UnreachableError, match="no-such-bucket"):
         verify(
             "s3://no-such-bucket-here/store",

@@ -25,7 +25,9 @@ class RemotePlace(Place):
         if scheme_of(address) in S3 and "config_kwargs" not in options:
             options = {**options, "config_kwargs": S3_PATIENCE}
         self.options = options
-        self._files, self._root = file_system(self.address, options)
+        # s3fs would ask for the size of each file before it reads it, to fetch parts of large ones at once
+        one_request = {"max_concurrency": 1} if scheme_of(address) in S3 else {}
+        self._files, self._root = file_system(self.address, {**one_request, **options})
 
     def read(self, name: str) -> bytes | None:
         """See `Place.read`."""
@@ -62,12 +64,17 @@ class RemotePlace(Place):
 
     def walk(self, folder: str = "") -> Iterator[FoundFile]:
         """See `Place.walk`."""
-        for entry in sorted(self._entries(folder), key=own_name):
-            own = posixpath.join(folder, own_name(entry))
-            if entry["type"] == "directory":
-                yield from self.walk(own)
-            else:
-                yield FoundFile(own, entry.get("size"))
+        path = self._path(folder)
+        with self._reaching("read", folder):
+            self._files.invalidate_cache()
+            # one request for a thousand files, where a folder at a time would be one for each
+            found: dict[str, dict[str, Any]] = self._files.find(path, detail=True)
+        below = f"{path.strip('/')}/"
+        entries = [(name.strip("/"), entry) for name, entry in found.items()]
+        names = [(name.removeprefix(below), entry) for name, entry in entries if name.startswith(below)]
+        for name, entry in sorted(names, key=lambda item: item[0].split("/")):
+            if not any(part.startswith(".") for part in name.split("/")):
+                yield FoundFile(posixpath.join(folder, name), entry.get("size"))
 
     def remove(self, name: str) -> None:
         """See `Place.remove`."""

@@ -12,7 +12,7 @@ import numpy as np
 from braincodec.artefact import CHECKSUMS, CONFIG, FILES, sha256_of
 from braincodec.errors import BraincodecError, DamagedFileError
 from braincodec.responses.formats.labels import VARIABLE
-from braincodec.store.native_store import RESPONSES, ROI, STIMULI
+from braincodec.store.generated_sets import RESPONSES, ROI, STIMULI
 from braincodec.subjects import subject_of_folder
 from braincodec.synthesis.place import Place
 from braincodec.synthesis.stored_plan import SYNTHESIS, file_facts, parsed_json
