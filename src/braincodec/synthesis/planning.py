@@ -20,8 +20,9 @@ from braincodec.models.run import response_template
 from braincodec.progress import progress_bar
 from braincodec.store.base import select_rois
 from braincodec.store.response_description import description_content, description_name
+from braincodec.synthesis.named_stimuli import NOT_OF_A_NAME
 from braincodec.synthesis.plan import Output, Pass, Plan, Request
-from braincodec.synthesis.request import NOT_OF_A_NAME, Choice, Target, choose_targets, where_models_are
+from braincodec.synthesis.request import Choice, Target, choose_targets, where_models_are
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,12 +17,13 @@ from braincodec.synthesis.existing import Earlier, Situation, compared, earlier_
 from braincodec.synthesis.forecast import Forecast
 from braincodec.synthesis.job import worker_bytes
 from braincodec.synthesis.licences import licence_notes
+from braincodec.synthesis.named_stimuli import as_published, open_stimuli
 from braincodec.synthesis.place import Place, open_place
 from braincodec.synthesis.plan import Plan, Request
 from braincodec.synthesis.planning import Planned, make_plan
 from braincodec.synthesis.probe import Probed
 from braincodec.synthesis.records import finished_blocks
-from braincodec.synthesis.request import as_store, choose_targets, make_request, open_stimuli
+from braincodec.synthesis.request import as_store, choose_targets, make_request
 from braincodec.synthesis.stored_plan import ids_hash
 from braincodec.transfer.plan import in_words
 
@@ -203,7 +204,7 @@ def _as_before(place: Place, store: Any, models: object, stimuli: Any, name: str
             "them again (--stimuli, stimuli=)"
         )
     opened = as_store(store if store is not None else plan.models_address)
-    images = StimulusSet.open(source)
+    images = as_published(StimulusSet.open(source), plan.request.stimuli)
     now = {"count": len(images), "ids": ids_hash(images.ids), "fingerprint": images.fingerprint()}
     request = plan.request.model_copy(update=now)
     if not earlier.answers(request):

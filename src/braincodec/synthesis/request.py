@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
-import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +15,11 @@ from braincodec.store.native_store import RESPONSES, ROI, STIMULI
 from braincodec.store.open import open_store
 from braincodec.subjects import ALL, Subject, plain_subject, sorted_subjects, subject_folder
 from braincodec.synthesis.plan import Request
+from braincodec.synthesis.stored_plan import ids_hash
 
 if TYPE_CHECKING:
     from braincodec.store.base import ModelEntry
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-NOT_OF_A_NAME = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
-WILD = re.compile(r"[*?\[]")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("float32", "bfloat16", "float16")
 STORED_DTYPES = ("float32", "float16")
@@ -88,55 +83,6 @@ def where_models_are(store: Store) -> tuple[str, dict[str, Any]]:
     if type(store.folder).__name__ == "CachedFolder":
         options["offline"] = True
     return store.address, options
-
-
-def open_stimuli(stimuli: Any, name: str | None) -> tuple[StimulusSet, str, str]:
-    """Images, the name of their set in the store, and where they came from (nothing for those in memory).
-
-    Raises
-    ------
-    InputValueError
-        When the name cannot be that of a folder, or is needed; and as `StimulusSet.open`.
-    """
-    address = os.fspath(stimuli) if isinstance(stimuli, str | os.PathLike) else ""
-    if name is not None:
-        check_name(name)
-    elif not address:
-        raise InputValueError("name these stimuli: name='...' (--name NAME) says what their set is called in the store")
-    opened = StimulusSet.open(stimuli)
-    if not len(opened):
-        raise InputValueError("there are no stimuli to synthesize responses to")
-    return opened, name or name_of_path(address), str(Path(address).expanduser().absolute()) if address else ""
-
-
-def check_name(name: str) -> None:
-    """Raise `InputValueError` unless `name` can be that of a stimulus set."""
-    if not isinstance(name, str):
-        raise InputTypeError(f"name must be text, got {type(name).__name__}")
-    if NAME.fullmatch(name) is None or name.endswith((".", ".zarr")):
-        suggestion = _suitable(name)
-        raise InputValueError(
-            f"name {name!r} cannot be that of a stimulus set: expected letters, digits, '.', '_' and '-', at most 100, "
-            "the first a letter or digit" + (f"; such as {suggestion!r}" if suggestion else "")
-        )
-
-
-def name_of_path(path: str) -> str:
-    """Name of a stimulus set from where its images lie.
-
-    Examples
-    --------
-    >>> [name_of_path(path) for path in ("images/", "a b/nsd.hdf5::imgBrick", "pictures/*.png")]
-    ['images', 'nsd', 'pictures']
-    """
-    place = Path(path.partition("::")[0]).expanduser().absolute()
-    while WILD.search(place.name):
-        place = place.parent
-    return _suitable(place.name if place.is_dir() else place.stem) or "stimuli"
-
-
-def _suitable(text: str) -> str:
-    return NOT_OF_A_NAME.sub("-", text).strip("._-").removesuffix(".zarr")[:100]
 
 
 def choose_models(store: Store, models: str | Sequence[str]) -> tuple[ModelEntry, ...]:
@@ -261,18 +207,13 @@ def make_request(
             "rois": _rois(rois),
             "stimuli": name,
             "count": len(stimuli),
-            "ids": hash_of_ids(stimuli),
+            "ids": ids_hash(stimuli.ids),
             "fingerprint": stimuli.fingerprint(),
             "device": place,
             "threads": threads or (THREADS_BESIDE_GPU if place == "cuda" else 1),
             **settings,
         }
     )
-
-
-def hash_of_ids(stimuli: StimulusSet) -> str:
-    """Hexadecimal SHA-256 of the stimulus ids in their order."""
-    return hashlib.sha256("\0".join(map(str, stimuli.ids)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def check_count(name: str, value: object) -> None:
