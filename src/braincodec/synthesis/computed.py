@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braincodec.errors import DamagedFileError
+from braincodec.errors import DamagedFileError, InputValueError
 from braincodec.stimuli import BadStimulus, Batch
 from braincodec.synthesis.digests import UNREADABLE, put_digests
 from braincodec.synthesis.members import named
@@ -83,7 +83,14 @@ class BlockParts:
                 values[one.position] = np.nan
 
     def put(self, output: int, positions: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        """Responses (stimuli, *shape) of one output, at positions in the block."""
+        """Responses (stimuli, *shape) of one output, at positions in the block.
+
+        Raises
+        ------
+        InputValueError
+            When they are too large for float16, or there are none for a stimulus, as for one that cannot be read.
+        """
+        self._refuse_nothing(output, positions, values)
         target = self.values[output]
         rows = slice(int(positions[0]), int(positions[-1]) + 1)
         where = rows if rows.stop - rows.start == len(positions) else positions
@@ -93,6 +100,15 @@ class BlockParts:
             target[where] = rounded
         else:
             target[where] = values
+
+    def _refuse_nothing(self, output: int, positions: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        rows = values.reshape(len(values), -1)
+        for row in np.flatnonzero(np.isnan(rows[:, 0])):
+            if np.isnan(rows[row]).all():
+                raise InputValueError(
+                    f"{named(self.outputs[output])} gives nothing but NaN for the stimulus at position "
+                    f"{self.block.begin + int(positions[row]):,}: its weights hold NaN, or no unit of it was measured"
+                )
 
     def finished(self, seconds: float, machine: Machine) -> Computed:
         """All parts together."""
