@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from braincodec import open_store
+from braincodec.cli.app import main
+from braincodec.errors import MissingFileError
 from braincodec.store.responses_to_ned import responses_to_ned
 from braincodec.synthesis.run import synthesize
 from ned.ned import NED
 
 from ..legacy.layouts import fwrf_metadata, write_eeg, write_fwrf
+from .object_store import bucket, s3_server
 from .small_run import here, pictures, write_pictures
 
-__all__ = ["here", "pictures"]
+__all__ = ["bucket", "here", "pictures", "s3_server"]
 V1 = ("fmri", "nsd", "fwrf", "mine", 1, "V1")
 
 
@@ -84,10 +87,32 @@ def test_synthesized_eeg_keeps_its_four_repetitions_in_neds_layout(here, seeded_
     assert metadata["eeg"]["ch_names"] == of_ned["eeg"]["ch_names"]
 
 
-def test_unfinished_responses_are_neither_listed_nor_exported(here, published, pictures, tmp_path):
+def test_unfinished_responses_are_neither_listed_nor_exported(here, published, pictures, tmp_path, capsys):
     here.most = 1
     options = {"stimuli": pictures, "output": tmp_path / "out", "name": "mine", "tile": 4, "block": 4}
     with pytest.raises(KeyboardInterrupt):
         synthesize(published, "fmri-nsd-fwrf", **options)
     assert open_store(tmp_path / "out").response_sets().empty
     assert responses_to_ned(tmp_path / "out", tmp_path / "ned") == []
+    with pytest.raises(SystemExit):
+        main(["responses", "show", "-s", str(tmp_path / "out"), "--stimuli", "mine", "--roi", "V1"])
+    assert "the synthesis is unfinished, 1 of 3 blocks" in capsys.readouterr().err
+    with pytest.raises(MissingFileError, match="the synthesis is unfinished"):
+        NED(tmp_path / "out").load_synthetic_neural_responses(*V1)
+
+
+@pytest.mark.slow
+def test_responses_in_a_bucket_are_read_by_scripts_of_ned_and_brought_into_neds_layout(
+    here, published, pictures, bucket, tmp_path
+):
+    options = {"output": bucket.address, "name": "mine", "tile": 4, "storage_options": bucket.options}
+    done = synthesize(published, "fmri-nsd-fwrf", stimuli=pictures, **options)
+    store = done.store()
+    (exported, _) = responses_to_ned(store, tmp_path / "ned")
+    assert exported.outcome == "written"
+    (ours, metadata), (theirs, of_ned) = (
+        NED(place).load_synthetic_neural_responses(*V1) for place in (store, tmp_path / "ned")
+    )
+    assert np.array_equal(ours[:], theirs[:])
+    assert metadata.keys() == of_ned.keys()
+    assert store.stimulus_set("mine").ids.tolist() == metadata["stimulus_labels"]["stimulus_ids"]

@@ -119,7 +119,11 @@ def show(
     anonymous: Anonymous = False,
 ) -> None:
     """Show a slice: its shape, mean and spread for each stimulus, and the first values."""
-    chosen = _chosen(open_given_store(store, anonymous), model, stimuli, subject, roi, rows, channel, time).load()
+    opened = open_given_store(store, anonymous)
+    chosen = _chosen(
+        opened, model or _only_model(opened, stimuli, anonymous), stimuli, subject, roi, rows, channel, time
+    )
+    chosen = chosen.load()
     dims = dict(zip(map(str, chosen.dims), chosen.shape, strict=True))
     flat = chosen.values.reshape(chosen.shape[0], -1)  # (stimuli, values)
     if as_json:
@@ -179,7 +183,8 @@ def export(
     _check_options(to, stimuli, labels, {"--rows": rows, "--channel": channel, "--time": time})
     opened = open_given_store(store, anonymous)
     if to is Form.file:
-        chosen = _chosen(opened, model, str(stimuli), subject or "1", roi, rows, channel, time)
+        which = model or _only_model(opened, str(stimuli), anonymous)
+        chosen = _chosen(opened, which, str(stimuli), subject or "1", roi, rows, channel, time)
         chosen.bc.save(output, overwrite=overwrite)
         dims = " x ".join(f"{count:,} {name}" for name, count in zip(chosen.dims, chosen.shape, strict=True))
         say(f"{output}: {dims}, {chosen.dtype}, {size(chosen.nbytes)}")
@@ -243,7 +248,7 @@ def _copy_sets(store: Store, output: Path, to: Form, options: dict[str, Any], as
 
 def _chosen(
     store: Store,
-    model: str | None,
+    model: str,
     stimuli: str,
     subject: str,
     roi: str | None,
@@ -251,7 +256,7 @@ def _chosen(
     channel: str | None,
     time: str | None,
 ) -> xr.DataArray:
-    found = store.responses(model or _only_model(store, stimuli), stimuli=stimuli, subject=subject, roi=roi)
+    found = store.responses(model, stimuli=stimuli, subject=subject, roi=roi)
     found = found.isel(stimulus=parse_rows(rows, found.sizes["stimulus"]))
     window = parse_pair(time, "--time", ":")
     if channel is None and window is None:
@@ -259,11 +264,13 @@ def _chosen(
     return found.bc.select(channel=parse_names(channel), time=window)
 
 
-def _only_model(store: Store, stimuli: str) -> str:
+def _only_model(store: Store, stimuli: str, anonymous: bool) -> str:
+    """The model that answers to the set; of unfinished responses too, since asking for them says how far they are."""
     from braincodec.errors import InputValueError, UnknownNameError
 
     table = store.response_sets()
     models = sorted(set(table.loc[table["stimuli"] == stimuli, "model"]))
+    models = models or sorted({one.model for one in _unfinished(store, anonymous) if one.stimuli == stimuli})
     if not models:
         raise UnknownNameError("stimulus set", stimuli, sorted(set(table["stimuli"])), where=f"in {store.address}")
     if len(models) > 1:

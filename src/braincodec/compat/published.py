@@ -213,9 +213,10 @@ class PublishedInterface:
         choices = self._models.with_responses
         known, subject, roi = self._check_model(modality, train_dataset, model, subject, roi, choices)
         store = self._models.store
-        table = store.response_sets()
-        here = table[table["model"] == known.id]["stimuli"]
-        check_name("imageset", imageset, dict.fromkeys([*IMAGES, *here]))
+        if isinstance(store, LegacyStore) or not isinstance(imageset, str):
+            table = store.response_sets()
+            here = table[table["model"] == known.id]["stimuli"]
+            check_name("imageset", imageset, dict.fromkeys([*IMAGES, *here]))
         check_flag("return_metadata", return_metadata)
         if isinstance(store, LegacyStore) and (roi is None or known.one_model_a_roi):
             responses: Any = store.response_dataset(known.id, stimuli=imageset, subject=subject, roi=roi)

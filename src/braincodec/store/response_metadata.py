@@ -11,12 +11,14 @@ from braincodec.legacy.labels import Labels, imageset_labels, labels_from_bytes
 from braincodec.legacy.metadata import metadata_of
 from braincodec.models.description import ModelDescription
 from braincodec.responses.coordinates import coordinates_to_units
-from braincodec.store.native_store import RESPONSES, ROI, STIMULI, NativeStore
+from braincodec.store.generated_sets import RESPONSES, ROI, STIMULI
 from braincodec.store.response_description import description_name, read_description
 from braincodec.subjects import Subject, subject_folder
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from braincodec.store.native_store import NativeStore
 
 LABELS = "labels.npz"
 
