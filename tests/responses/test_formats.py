@@ -6,11 +6,12 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, OutputError, UnknownNameError
 from braincodec.responses import build_responses, open_responses
 from braincodec.responses.formats import format_of, labels, row_blocks, suffix_of
-from braincodec.responses.formats.layout import chunk_shape, shard_shape
+from braincodec.responses.formats.layout import array_options, chunk_shape, shard_shape, zarr_chunk_shape
 
 LABELLED = [".zarr", ".nc", ".h5", ".npz"]
 
@@ -171,12 +172,36 @@ def test_failed_writing_leaves_nothing(volume, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("block", [None, 1024, 1000, 64, 1])
 @pytest.mark.parametrize("row_shape", [(1,), (7600,), (327_684,), (4, 17, 100), (2, 300_000), (0,), (20_000_000,)])
-def test_chunks_divide_shards_and_both_stay_small(row_shape):
-    chunk, shard = chunk_shape(row_shape, 4), shard_shape(row_shape, 4)
+def test_chunks_divide_shards_and_both_stay_small(row_shape, block):
+    shard = shard_shape(row_shape, 4, block)
+    chunk = zarr_chunk_shape(row_shape, 4, shard[0])
     assert all(outer % inner == 0 for outer, inner in zip(shard, chunk, strict=True))
-    assert np.prod(chunk) * 4 <= 2**18
-    assert np.prod(shard) * 4 <= max(48 * 2**20, 1.1 * np.prod(row_shape) * 4)
+    assert np.prod(chunk) * 4 <= 1.25 * 2**20
+    if block is None:
+        assert np.prod(shard) * 4 <= max(34 * 2**20, 1.1 * np.prod(row_shape) * 4)
+    else:
+        assert shard[0] == block
+    assert all(part <= 1.1 * size + 1 for part, size in zip(shard[1:], row_shape, strict=True))
+    assert np.prod(chunk_shape(row_shape, 4)) * 4 <= 2**18
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("layout", ["default", "fast"])
+def test_a_block_of_stimuli_is_whole_files_of_the_array(layout, dtype):
+    options = array_options((1350,), dtype, ("stimulus", "unit"), layout=layout, block=1024)
+    array = zarr.create_array(zarr.storage.MemoryStore(), shape=(3000, 1350), **options)
+    assert 1024 % array.chunks[0] == 0
+    assert array.shards == ((1024, 1350) if layout == "default" else None)
+    assert bool(array.compressors) == (layout == "default")
+    assert array.metadata.dimension_names == ("stimulus", "unit")
+    assert np.isnan(array.fill_value)
+
+
+def test_unknown_layout_names_those_that_are_known():
+    with pytest.raises(UnknownNameError, match="available: default, fast"):
+        array_options((3,), "float32", ("stimulus", "unit"), layout="quick")
 
 
 def test_label_lookup_is_what_the_suffix_says():

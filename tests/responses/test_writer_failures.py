@@ -63,11 +63,11 @@ def test_disk_full_from_the_beginning_leaves_nothing(small_disk, whole):
 
 @pytest.mark.parametrize("suffix", [".nc", ".npy", ".npz", ".h5"])
 def test_disk_full_while_converting_keeps_the_responses(small_disk, whole, suffix):
-    half = whole[:256]
+    half = whole[:240]
     fill(small_disk, int(2.2 * MEGABYTE))
     path = small_disk / f"out{suffix}"
     with ResponseWriter(path, half[:0], plan=PLAN) as writer:
-        writer.write(half.values, half.stimulus.values, 256)
+        writer.write(half.values, half.stimulus.values, 240)
         with pytest.raises(OutputError, match="cannot write"):
             fill_rest = small_disk / "more"
             fill_rest.write_bytes(b"\0" * 700_000)
@@ -77,7 +77,7 @@ def test_disk_full_while_converting_keeps_the_responses(small_disk, whole, suffi
     (small_disk / "ballast").unlink()
     fill_rest.unlink()
     with ResponseWriter(path, half[:0], plan=PLAN) as writer:
-        assert writer.rows == 256
+        assert writer.rows == 240
         assert np.array_equal(writer.commit(), half)
 
 

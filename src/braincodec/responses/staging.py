@@ -21,7 +21,6 @@ import xarray as xr
 from braincodec.atomic import exclusive_lock, remove, sync, write_json
 from braincodec.responses.formats import row_bytes, zarr_store
 from braincodec.responses.formats.labels import VARIABLE
-from braincodec.responses.formats.layout import shard_shape
 
 STORE, STATE, IDS, LOCK, FINAL = "responses.zarr", "state.json", "ids.jsonl", "lock", "final"
 # a killed run loses at most this much work
@@ -74,7 +73,7 @@ class Staging:
         # progress and the rows after `sealed`, in one attribute: an interrupt cannot leave one without the other
         self._now: tuple[Progress, tuple[np.ndarray, ...]] = (self.saved, ())
         self._row_bytes = row_bytes(template)
-        self._shard_rows = shard_shape(template.shape[1:], template.dtype.itemsize)[0]
+        self._shard_rows = 0  # until `open` has asked the array, which an earlier version may have made
         self._touched: set[Path] = set()
         self._last_save = time.monotonic()
         self._lock: IO[str] | None = None
@@ -94,16 +93,19 @@ class Staging:
             remove(left_over)
         state = read_state(self.folder)
         if state is not None:
-            self.saved = Progress(**state["progress"] | {"bad": tuple(state["progress"]["bad"])})
-            self._now = (self.saved, (self._waiting_rows(self.saved),))
             zarr_store.reopen(self.store)
         else:
             for old in (self.store, *self.folder.glob("rows-*.raw")):
                 remove(old)
             zarr_store.create(self.store, self.template)
+        self._array = zarr_store.open_array(self.store)
+        self._shard_rows = (self._array.shards or self._array.chunks)[0]
+        if state is not None:
+            self.saved = Progress(**state["progress"] | {"bad": tuple(state["progress"]["bad"])})
+            self._now = (self.saved, (self._waiting_rows(self.saved),))
+        else:
             (self.folder / IDS).write_bytes(b"")
             self.save()
-        self._array = zarr_store.open_array(self.store)
 
     def append(self, block: np.ndarray, ids: Sequence[str], next_position: int, bad: Sequence[dict[str, Any]]) -> None:
         """Add rows."""

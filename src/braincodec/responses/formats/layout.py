@@ -12,12 +12,17 @@ import numpy.typing as npt
 from braincodec.errors import UnknownNameError
 
 LAYOUTS = ("default", "fast")
+# Zarr: every chunk that is read costs about 0.2 ms beside its bytes, a shard as much again, and a stimulus costs the
+# chunks of all its neighbours; these make ten scattered stimuli about as dear as a hundred units of all stimuli
+ZARR_CHUNK_BYTES = 1_280 * 2**10
+ZARR_ROWS_BYTES = 8 * 2**20
+LEAST_STIMULI, MOST_STIMULI = 16, 1024
 
-# a chunk is what a read costs at least: 128 stimuli x 512 units of float32 make both "a few stimuli, all units" and
-# "all stimuli, a few units" tolerable
+# HDF5: a chunk is what a read costs at least: 128 stimuli x 512 units of float32 make both "a few stimuli, all units"
+# and "all stimuli, a few units" tolerable
 CHUNK_BYTES = 256 * 2**10
 CHUNK_STIMULI = 128
-# a shard is one file, and what is held in memory to write it
+# Zarr: a shard is one file, and what is held in memory to write it
 SHARD_BYTES = 32 * 2**20
 SHARD_STIMULI = 16_384
 
@@ -62,11 +67,8 @@ def array_options(
     if layout not in LAYOUTS:
         raise UnknownNameError("layout", layout, LAYOUTS)
     dtype = np.dtype(dtype)
-    chunks = chunk_shape(row_shape, dtype.itemsize)
-    shards: tuple[int, ...] | None = shard_shape(row_shape, dtype.itemsize)
-    if block is not None:
-        chunks = (math.gcd(chunks[0], block), *chunks[1:])
-        shards = (block, *(-(-size // part) * part for size, part in zip(row_shape, chunks[1:], strict=True)))
+    shards: tuple[int, ...] | None = shard_shape(row_shape, dtype.itemsize, block)
+    chunks = zarr_chunk_shape(row_shape, dtype.itemsize, shards[0])
     # of the fast codecs, the one that was both fastest and smallest on predicted responses
     compressors: Any = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=dtype.itemsize)
     if layout == "fast":
@@ -84,15 +86,14 @@ def array_options(
 
 
 def chunk_shape(row_shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Shape of a chunk of an array of stimuli x `row_shape`.
+    """Shape of a chunk of stimuli x `row_shape` in an HDF5 file.
 
     Examples
     --------
     >>> chunk_shape((7600,), 4), chunk_shape((327_684,), 4), chunk_shape((4, 17, 100), 4)
     ((128, 512), (16, 4096), (128, 1, 5, 100))
     """
-    row_bytes = max(math.prod(row_shape) * itemsize, 1)
-    stimuli = max(min(CHUNK_STIMULI, _power_of_two_below(SHARD_BYTES / row_bytes)), 1)
+    stimuli = min(CHUNK_STIMULI, _stimuli_in(SHARD_BYTES, row_shape, itemsize))
     left = max(CHUNK_BYTES // (stimuli * itemsize), 1)
     inner: list[int] = []
     for size in reversed(row_shape):
@@ -102,18 +103,44 @@ def chunk_shape(row_shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return (stimuli, *inner)
 
 
-def shard_shape(row_shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Shape of a shard: whole chunks, all units, as many stimuli as fit `SHARD_BYTES`.
+def shard_shape(row_shape: tuple[int, ...], itemsize: int, block: int | None = None) -> tuple[int, ...]:
+    """Shape of a shard of a Zarr array: whole chunks, all units, `block` stimuli or as many as fit `SHARD_BYTES`.
 
     Examples
     --------
-    >>> shard_shape((7600,), 4), shard_shape((327_684,), 4)
-    ((1024, 7680), (16, 331776))
+    >>> shard_shape((7600,), 4), shard_shape((327_684,), 4), shard_shape((1350,), 4, 512)
+    ((1024, 7602), (16, 327692), (512, 1350))
     """
-    chunk = chunk_shape(row_shape, itemsize)
-    padded = tuple(math.ceil(size / part) * part for size, part in zip(row_shape, chunk[1:], strict=True))
-    fitting = _power_of_two_below(SHARD_BYTES / max(math.prod(padded) * itemsize, 1))
-    return (max(min(fitting, SHARD_STIMULI), chunk[0]), *padded)
+    if block is None:
+        block = min(_stimuli_in(SHARD_BYTES, row_shape, itemsize), SHARD_STIMULI)
+    chunk = zarr_chunk_shape(row_shape, itemsize, block)
+    return (block, *(max(-(-size // part), 1) * part for size, part in zip(row_shape, chunk[1:], strict=True)))
+
+
+def zarr_chunk_shape(row_shape: tuple[int, ...], itemsize: int, block: int) -> tuple[int, ...]:
+    """Shape of a chunk of a Zarr array that is written `block` stimuli at a time.
+
+    Examples
+    --------
+    >>> zarr_chunk_shape((1350,), 4, 1024), zarr_chunk_shape((1350,), 4, 1000), zarr_chunk_shape((4, 17, 100), 4, 256)
+    ((1024, 270), (1000, 270), (256, 1, 9, 100))
+    """
+    least = min(_stimuli_in(SHARD_BYTES, row_shape, itemsize), LEAST_STIMULI)
+    wanted = min(max(_stimuli_in(ZARR_ROWS_BYTES, row_shape, itemsize), least), MOST_STIMULI, block)
+    stimuli = next(count for count in range(wanted, 0, -1) if block % count == 0)
+    left = max(ZARR_CHUNK_BYTES // (stimuli * itemsize), 1)
+    inner: list[int] = []
+    for size in reversed(row_shape):
+        parts = -(-size // left)
+        # equal parts, so that the last one is not padded
+        inner.insert(0, max(-(-size // max(parts, 1)), 1))
+        left = max(left // inner[0], 1)
+    return (stimuli, *inner)
+
+
+def _stimuli_in(size: int, row_shape: tuple[int, ...], itemsize: int) -> int:
+    """How many stimuli fit `size` bytes: a power of two."""
+    return _power_of_two_below(size / max(math.prod(row_shape) * itemsize, 1))
 
 
 def _power_of_two_below(number: float) -> int:

@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
@@ -15,7 +15,7 @@ import xarray as xr
 from braincodec.atomic import remove, write_json
 from braincodec.responses.formats import Format
 from braincodec.responses.formats.labels import VARIABLE, coordinate_names, labels_of
-from braincodec.responses.formats.layout import array_options, shard_shape
+from braincodec.responses.formats.layout import array_options
 
 if TYPE_CHECKING:
     import zarr
@@ -26,8 +26,23 @@ IDS_IN_A_CHUNK = 2**17
 UNKNOWN_LENGTH = 2**40
 
 
-def create(folder: Path, template: xr.DataArray) -> None:
-    """Make the group with the labels of the units, and the array with room for any number of stimuli."""
+def create(
+    folder: Path,
+    template: xr.DataArray,
+    *,
+    layout: Literal["default", "fast"] = "default",
+    block: int | None = None,
+) -> None:
+    """Make the group with the labels of the units, and the array with room for any number of stimuli.
+
+    Parameters
+    ----------
+    folder : Path
+    template : DataArray
+        Responses to no stimuli.
+    layout, block
+        See `array_options`.
+    """
     import zarr
 
     labels = labels_of(template, with_stimuli=False)
@@ -37,7 +52,7 @@ def create(folder: Path, template: xr.DataArray) -> None:
         VARIABLE,
         shape=(UNKNOWN_LENGTH, *row_shape),
         attributes={"coordinates": coordinate_names(labels, template.dims)},
-        **array_options(row_shape, template.dtype, [str(dim) for dim in template.dims]),
+        **array_options(row_shape, template.dtype, [str(dim) for dim in template.dims], layout=layout, block=block),
     )
 
 
@@ -122,7 +137,7 @@ def write(path: Path, responses: xr.DataArray) -> None:
     """Write responses and labels to a Zarr v3 group, one shard at a time."""
     create(path, responses)
     array = open_array(path)
-    rows = shard_shape(responses.shape[1:], responses.dtype.itemsize)[0]
+    rows = (array.shards or array.chunks)[0]
     for start in range(0, responses.sizes["stimulus"], rows):
         block = responses[start : start + rows].values
         array[start : start + len(block)] = block
