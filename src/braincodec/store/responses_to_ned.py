@@ -10,7 +10,8 @@ from typing import Any
 
 from braincodec.errors import BraincodecError, InputValueError, OutputError, UnknownNameError
 from braincodec.legacy.labels import imageset_labels, read_labels
-from braincodec.legacy.ned_responses import NedResponses, ned_responses, write_ned_responses
+from braincodec.legacy.ned_response_files import NedResponses, ned_responses
+from braincodec.legacy.ned_responses import write_ned_responses
 from braincodec.legacy.ned_weights import NoNedFormError
 from braincodec.progress import progress_bar
 from braincodec.store.base import Store
