@@ -25,6 +25,8 @@ TRIES = 3
 LOOK = 0.5
 # seconds that a finished result may take on its way
 FETCH = 30.0
+# what is known when a worker ended with a piece
+LOST = "its worker was lost each time (killed, perhaps for want of memory: take fewer workers, or smaller blocks)"
 
 
 @dataclass(eq=False)
@@ -46,7 +48,8 @@ class Dispatch:
     name : str
         Of the job that the workers know.
     task : callable
-        ``task(name, *piece.arguments)``, called in a worker; gives an `Outcome`.
+        ``task(name, *piece.arguments, again=...)``, called in a worker; gives an `Outcome`. `again` says that it was
+        tried before.
     pieces : sequence of Piece
     describe : callable
         Words for a piece.
@@ -108,9 +111,7 @@ class Dispatch:
             for flight in flights:
                 flight.ended = True
                 flight.future.release()
-                self._again(
-                    flight.piece, "it was lost with the worker that had it (killed, perhaps for want of memory)"
-                )
+                self._again(flight.piece, LOST)
         self._wait_for_workers()
 
     def _wait_for_workers(self) -> None:
@@ -119,13 +120,13 @@ class Dispatch:
             self.served, self.noted = now, 0.0
             return
         reasons = "; ".join(dict.fromkeys(self.refusals.values()))
-        if reasons and not self.cluster.waits:
+        if reasons:
             raise InputValueError(f"no worker can do the work: {reasons}; {self.state()}")
         lasted = now - self.served
         if lasted - self.noted < self.cluster.patience:
             return
         self.noted = lasted
-        told = f"no workers for {lasted:.0f} seconds" + (f" ({reasons})" if reasons else "")
+        told = f"no workers for {lasted:.0f} seconds"
         if not self.cluster.waits:
             raise UnreachableError(f"{told} at {self.cluster.address}: {self.cluster.advice()}; {self.state()}")
         self.cluster.note(f"{told}: {self.cluster.advice()}")
@@ -158,6 +159,7 @@ class Dispatch:
             allow_other_workers=False,
             pure=False,
             retries=0,
+            again=piece in self.tries,
         )
         flight = Flight(piece, address, future)
         self.of_worker[address].append(flight)
@@ -181,7 +183,7 @@ class Dispatch:
             self.of_worker[flight.worker].remove(flight)
         flight.future.release()
         if outcome is None:
-            self._again(flight.piece, "it was lost with the worker that had it (killed, perhaps for want of memory)")
+            self._again(flight.piece, LOST)
         elif outcome.refusal:
             self._refused(flight, outcome.refusal)
         elif outcome.error is None:
@@ -199,7 +201,7 @@ class Dispatch:
         from braincodec.synthesis.worker import Outcome
 
         try:
-            outcome = flight.future.result(timeout=FETCH)
+            outcome = self._result(flight)
         except (KilledWorker, TimeoutError):
             return None
         except CancelledError:
@@ -212,6 +214,16 @@ class Dispatch:
             return Outcome(refusal=f"worker {flight.worker}: {type(error).__name__}: {error}")
         assert isinstance(outcome, Outcome)
         return outcome
+
+    def _result(self, flight: Flight) -> Any:
+        """A result that was announced; `TimeoutError` when its worker was lost before it was fetched."""
+        deadline = time.monotonic() + FETCH
+        while True:
+            try:
+                return flight.future.result(timeout=LOOK)
+            except TimeoutError:
+                if time.monotonic() > deadline or flight.worker not in self.cluster.workers():
+                    raise
 
     def _refused(self, flight: Flight, reason: str) -> None:
         if flight.worker in self.of_worker and flight.worker not in self.refusals:

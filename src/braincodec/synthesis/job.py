@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from braincodec.errors import DamagedFileError
+
 if TYPE_CHECKING:
     from braincodec.stimuli import StimulusSet
     from braincodec.synthesis.computing import BlockComputer, Computed
@@ -85,6 +87,21 @@ class Job:
         from braincodec.synthesis.records import job_folder
 
         return place.read(f"{job_folder(self.plan)}/plan.json") is not None
+
+    def finished(self, place: Place, block: Block) -> BlockRecord | None:
+        """The record of a block, if it is there and its files hold what it says."""
+        from braincodec.synthesis.records import parse_record, record_name
+        from braincodec.synthesis.stored_plan import file_facts
+
+        content = place.read(record_name(self.plan, block))
+        if content is None:
+            return None
+        try:
+            record = parse_record(content, self.plan, block)
+        except DamagedFileError:
+            return None
+        stored = ((place.read(name), facts) for name, facts in record.files.items())
+        return record if all(file is not None and file_facts(file) == facts for file, facts in stored) else None
 
     def write(self, place: Place, block: Block, computed: Computed) -> BlockRecord:
         """Write a computed block; durable on return."""

@@ -122,8 +122,14 @@ class Bench:
                 self._opened = self.job.open_computer(self._device()), place
             return self._opened
 
-    def work(self, block: Block) -> BlockRecord:
+    def work(self, block: Block, again: bool) -> BlockRecord:
         """Compute a block, then write it; `BlockComputer` lets one block compute while another is read or written.
+
+        Parameters
+        ----------
+        block : Block
+        again : bool
+            Whether it may be there already, from a worker that was lost before it could say so.
 
         Raises
         ------
@@ -131,6 +137,9 @@ class Bench:
             Of the stimuli, the models or the output.
         """
         computer, place = self.open()
+        there = self.job.finished(place, block) if again else None
+        if there is not None:
+            return there
         with self._room_for(block):
             computed = computer.compute(block)
             if self.withdrawn:
@@ -167,14 +176,14 @@ class Bench:
         return claimed_gpu()
 
 
-def work_on(name: str, block: Block) -> Outcome:
+def work_on(name: str, block: Block, *, again: bool) -> Outcome:
     """Task: compute and write one block of a job."""
     if get_worker().state.nthreads < 2:
         secede()  # so that the next block can be read while this one computes; how many are here is ours to bound
-    return _outcome(name, lambda bench: bench.work(block), f"block {block.number} of pass {block.pass_number}")
+    return _outcome(name, lambda bench: bench.work(block, again), f"block {block.number} of pass {block.pass_number}")
 
 
-def look_at(name: str, begin: int, end: int) -> Outcome:
+def look_at(name: str, begin: int, end: int, *, again: bool) -> Outcome:
     """Task: digests of consecutive stimuli, as they are now."""
     return _outcome(name, lambda bench: digests_of(bench.job.stimuli, begin, end), f"stimuli {begin} to {end - 1}")
 

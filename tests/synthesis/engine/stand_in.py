@@ -74,8 +74,11 @@ class StandInComputer:
             os.kill(os.getpid(), signal.SIGKILL)
         if name in self.job.fail:
             raise self.job.fail[name]
-        digests = tuple(f"{position:016x}" for position in range(block.begin, block.end))
-        return Record(block, digests, os.getpid())
+        return record_of(block)
+
+
+def record_of(block: Block) -> Record:
+    return Record(block, tuple(f"{position:016x}" for position in range(block.begin, block.end)), os.getpid())
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class StandInJob(Job):
     seconds: float = 0.0
     writing_seconds: float = 0.0
     kill_always: tuple[str, ...] = ()
+    kill_once_written: tuple[str, ...] = ()
     fail: dict[str, Exception] = field(default_factory=dict)
     hold_bytes: int = 0
 
@@ -94,6 +98,12 @@ class StandInJob(Job):
     def is_known_at(self, place: Any) -> bool:
         return (place / "plan").exists()
 
+    def finished(self, place: Any, block: Block) -> Any:
+        path = place / "written.txt"
+        if path.exists() and f"{block.pass_number}-{block.number}" in path.read_text().split():
+            return record_of(block)
+        return None
+
     def open_computer(self, device: str) -> Any:
         return StandInComputer(self)
 
@@ -101,6 +111,8 @@ class StandInJob(Job):
         time.sleep(self.writing_seconds)
         with (place / "written.txt").open("a") as file:
             file.write(f"{block.pass_number}-{block.number}\n")
+        if f"{block.pass_number}-{block.number}" in self.kill_once_written:
+            os.kill(os.getpid(), signal.SIGKILL)
         return computed
 
 

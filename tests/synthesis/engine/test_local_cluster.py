@@ -105,6 +105,14 @@ def test_killed_workers_are_replaced_and_their_blocks_computed_by_others(cluster
     assert any("lost" in note for note in NOTES)
 
 
+def test_a_block_whose_worker_is_lost_once_it_is_written_is_not_computed_again(cluster, make_job):
+    job = make_job(kill_once_written=("0-3",))
+    told = []
+    run_blocks(cluster, job, job.plan.blocks(), on_done=told.append)
+    assert sorted(record.block.number for record in told) == list(range(10))
+    assert written(job).count("0-3") == 1
+
+
 def test_a_block_that_kills_its_worker_every_time_is_named_and_the_others_are_kept(cluster, make_job):
     job = make_job(kill_always=("0-2",), seconds=0.01)
     with pytest.raises(FailedWorkError, match=r"stimuli 8 to 11 \(positions 8 to 11\).*3 times.*of 10 blocks are kept"):
@@ -160,3 +168,14 @@ def test_workers_that_do_not_see_the_output_are_left_out(cluster, make_job):
     with pytest.raises(InputValueError, match="the output must lie where all workers can write"):
         run_blocks(cluster, job, job.plan.blocks())
     assert begun(job) == []
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_be_started_say_why(make_job, monkeypatch):
+    monkeypatch.setattr("braincodec.synthesis.cluster.local.PRELOADED", ("a_module_of_nobody",))
+    job = make_job()
+    with (
+        pytest.raises(UnreachableError, match=r"workers cannot be started on this machine.*a_module_of_nobody"),
+        open_cluster("local", workers=1) as opened,
+    ):
+        run_blocks(opened, job, job.plan.blocks())

@@ -9,14 +9,20 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 import braincodec as bc
+from braincodec.synthesis.place import open_place
 
+from ..object_store import bucket, s3_server
 from .test_running_cluster import scheduler, worker
+
+__all__ = ["bucket", "s3_server"]
 
 KILLS = 20
 SETTINGS = {"tile": 4, "block": 8, "progress": False, "name": "images"}
@@ -169,3 +175,29 @@ def test_a_disk_that_fills_up_ends_the_run_and_with_more_room_it_goes_on(study, 
     assert run.returncode == 0, err
     assert kept.items() <= records(output).items()
     assert snapshot(output) == undisturbed
+
+
+@pytest.mark.slow
+def test_workers_write_to_an_object_store_and_survive_a_kill_there_too(study, undisturbed, bucket):
+    from braincodec.synthesis.run import synthesize
+
+    chance = random.Random(0)
+    done = threading.Event()
+
+    def kill_one():
+        deadline = time.monotonic() + 60
+        while not done.wait(0.1) and time.monotonic() < deadline:
+            if len(list(open_place(bucket.address, bucket.options).walk("synthesis"))) > 5:
+                assert kill_one_worker(SimpleNamespace(pid=os.getpid()), chance)
+                return
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    options = {"output": bucket.address, "storage_options": bucket.options, "workers": 2, **SETTINGS}
+    synthesize(study / "models", "all", stimuli=study / "images", **options)
+    done.set()
+    killer.join()
+    place = open_place(bucket.address, bucket.options)
+    written = {file.name: place.read(file.name) for file in place.walk("generated_responses")}
+    assert written == undisturbed
+    assert bc.verify(bucket.address, storage_options=bucket.options).ok

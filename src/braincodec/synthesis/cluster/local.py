@@ -101,6 +101,7 @@ class LocalWorkers(Cluster):
     """
 
     is_local = True
+    waits = True  # workers that cannot be started are told from those that are slow to start
 
     def __init__(
         self,
@@ -138,18 +139,20 @@ class LocalWorkers(Cluster):
             process.reached |= process.name in here
             if process.runs:
                 continue
+            words = process.last_words()
+            if words and process.reached:
+                self.note(f"a worker ended: {words}")
             process.failed_starts = 0 if process.reached else process.failed_starts + 1
             if process.failed_starts >= FAILED_STARTS:
-                raise UnreachableError(f"workers cannot be started on this machine: {process.last_words()}")
+                raise UnreachableError(
+                    f"workers cannot be started on this machine: {words or 'they end without a word'}"
+                )
             process.start()
             process.connect(self._scheduler.scheduler_address)
 
     def advice(self) -> str:
         """See `Cluster.advice`."""
-        words = next((words for process in self._processes if (words := process.last_words())), "")
-        return "the machine may be too busy or short of memory, so take fewer workers" + (
-            f" ({words})" if words else ""
-        )
+        return "they are being started; a machine that is busy or short of memory takes long (use fewer workers)"
 
     def withdraw(self) -> None:
         """See `Cluster.withdraw`; these workers end with the cluster."""

@@ -119,12 +119,12 @@ def job_settings(threads: int, device: str, options: Mapping[str, Any]) -> dict[
     return settings
 
 
-def recording_job() -> type[Any]:
+def recording_job() -> Any:
     """dask-jobqueue's job, which tries again when Slurm is busy, and keeps what Slurm said when it refused."""
     from dask_jobqueue.slurm import SLURMJob
     from distributed.core import Status
 
-    class Job(SLURMJob):  # type: ignore[misc]
+    class Job(SLURMJob):
         refusal = ""
 
         async def start(self) -> None:
