@@ -8,7 +8,7 @@ from braincodec.responses import build_sensor_units, build_units, empty_response
 from braincodec.stimuli import BadStimulus
 from braincodec.synthesis.arrays import create_groups
 from braincodec.synthesis.completion import finish_store
-from braincodec.synthesis.computing import Computed
+from braincodec.synthesis.computed import Computed
 from braincodec.synthesis.machine import Machine
 from braincodec.synthesis.plan import Output, Pass, Plan, Request
 from braincodec.synthesis.records import finished_blocks, write_block

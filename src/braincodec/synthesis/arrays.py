@@ -224,10 +224,9 @@ def _array_in_memory(output: Output, plan: Plan, pass_: Pass) -> tuple[dict[str,
 
 
 def _group_files(output: Output, plan: Plan, pass_: Pass, template: xr.DataArray) -> dict[str, bytes]:
-    import zarr
     from zarr.storage import MemoryStore
 
-    from braincodec.responses.formats.labels import coordinate_names, labels_of
+    from braincodec.responses.formats.zarr_store import create
 
     if template.shape[1:] != output.shape or template.dims[1:] != output.dims:
         raise InputValueError(
@@ -235,15 +234,8 @@ def _group_files(output: Output, plan: Plan, pass_: Pass, template: xr.DataArray
             f"{dict(zip(template.dims[1:], template.shape[1:], strict=True))}"
         )
     files: dict[str, Any] = {}
-    store = MemoryStore(files)
-    labels = labels_of(template, with_stimuli=False)
-    labels.to_zarr(store, zarr_format=3, consolidated=False, mode="w")
-    zarr.open_group(store, mode="r+").create_array(
-        ARRAY,
-        shape=(plan.request.count, *output.shape),
-        attributes={"coordinates": coordinate_names(labels, template.dims)},
-        **_array_arguments(output, plan, pass_),
-    )
+    request, template = plan.request, template.astype(plan.request.stored_dtype)
+    create(MemoryStore(files), template, length=request.count, layout=request.layout, block=pass_.block)
     return {name: content.to_bytes() for name, content in files.items()}
 
 

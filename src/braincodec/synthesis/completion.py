@@ -24,8 +24,6 @@ from braincodec.synthesis.records import BlockRecord
 from braincodec.synthesis.rounding import Rounding
 from braincodec.synthesis.stored_plan import COMPLETE, FileFacts, file_facts, ids_hash, job_folder, parsed_json
 
-STIMULUS = "stimulus"
-
 
 class Completion(Config):
     """What ``complete.json`` holds; a synthesis is finished when it is there.
@@ -170,12 +168,12 @@ def skipped_stimuli(records: Mapping[Block, BlockRecord]) -> list[BadStimulus]:
 
 def stimulus_files(stimulus_ids: Sequence[str] | NDArray[Any]) -> dict[str, bytes]:
     """Files of the array of stimulus ids, by name below a group."""
-    import xarray as xr
     from zarr.storage import MemoryStore
 
+    from braincodec.responses.formats.zarr_store import write_stimulus_ids
+
     files: dict[str, Any] = {}
-    of_stimuli = xr.Dataset(coords={STIMULUS: np.asarray([str(name) for name in stimulus_ids], dtype=object)})
-    of_stimuli.to_zarr(MemoryStore(files), zarr_format=3, consolidated=False, mode="w")
+    write_stimulus_ids(MemoryStore(files), [str(name) for name in stimulus_ids])
     return {name: content.to_bytes() for name, content in files.items() if name != ROOT}
 
 
@@ -197,17 +195,16 @@ def _finish_group(
 
 def _consolidated(root: dict[str, Any], metadata: Mapping[str, bytes | None]) -> bytes:
     """Metadata of a group with those of its arrays: one request to open it."""
-    import warnings
-
     import zarr
     from zarr.core.buffer import default_buffer_prototype
     from zarr.storage import MemoryStore
 
+    from braincodec.responses.formats.zarr_store import quiet
+
     buffer = default_buffer_prototype().buffer
     files: dict[str, Any] = {name: buffer.from_bytes(content) for name, content in metadata.items() if content}
     files[ROOT] = buffer.from_bytes(json.dumps(root).encode())
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*[Cc]onsolidated metadata.*")
+    with quiet():
         zarr.consolidate_metadata(MemoryStore(files))
     content: bytes = files[ROOT].to_bytes()
     return content

@@ -21,7 +21,7 @@ from braincodec.synthesis.rounding import Rounding
 from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json, unfinish
 
 if TYPE_CHECKING:
-    from braincodec.synthesis.computing import Computed
+    from braincodec.synthesis.computed import Computed
 
 BLOCKS = "blocks"
 DIGEST = re.compile(r"[0-9a-f]{16}", re.ASCII)

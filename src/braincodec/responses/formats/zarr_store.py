@@ -27,9 +27,10 @@ UNKNOWN_LENGTH = 2**40
 
 
 def create(
-    folder: Path,
+    target: Path | Store,
     template: xr.DataArray,
     *,
+    length: int = UNKNOWN_LENGTH,
     layout: Literal["default", "fast"] = "default",
     block: int | None = None,
 ) -> None:
@@ -37,20 +38,22 @@ def create(
 
     Parameters
     ----------
-    folder : Path
+    target : Path or zarr store
     template : DataArray
         Responses to no stimuli.
+    length : int
+        How many stimuli there will be, where that is known.
     layout, block
         See `array_options`.
     """
     import zarr
 
     labels = labels_of(template, with_stimuli=False)
-    labels.to_zarr(folder, zarr_format=3, consolidated=False, mode="w")
+    labels.to_zarr(target, zarr_format=3, consolidated=False, mode="w")
     row_shape = template.shape[1:]
-    zarr.open_group(folder, mode="r+").create_array(
+    zarr.open_group(target, mode="r+").create_array(
         VARIABLE,
-        shape=(UNKNOWN_LENGTH, *row_shape),
+        shape=(length, *row_shape),
         attributes={"coordinates": coordinate_names(labels, template.dims)},
         **array_options(row_shape, template.dtype, [str(dim) for dim in template.dims], layout=layout, block=block),
     )
@@ -71,7 +74,7 @@ def finish(folder: Path, template: xr.DataArray, ids: list[str]) -> None:
 
     _set_length(folder, len(ids))
     write_stimulus_ids(folder, ids)
-    with _quiet():
+    with quiet():
         zarr.open_group(folder, mode="r+", use_consolidated=False).update_attributes(labels_of(template).attrs)
         # one request instead of one for each label, when the folder is read from an object store
         zarr.consolidate_metadata(folder)
@@ -92,7 +95,7 @@ def write_stimulus_ids(target: Path | Store, ids: Sequence[str]) -> None:
     text = np.asarray(ids, dtype=str)
     # a width of no characters cannot be stored
     text = text if text.dtype.itemsize else text.astype("<U1")
-    with _quiet():
+    with quiet():
         array = zarr.open_group(target, mode="a", zarr_format=3, use_consolidated=False).create_array(
             "stimulus",
             shape=text.shape,
@@ -106,7 +109,7 @@ def write_stimulus_ids(target: Path | Store, ids: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without warnings of what no specification has yet: consolidated metadata and text of one length."""
     from zarr.errors import UnstableSpecificationWarning
 
