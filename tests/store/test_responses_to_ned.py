@@ -222,7 +222,7 @@ def test_design_of_the_experiment_gives_labels_counted_from_zero(tmp_path):
 
 def test_half_precision_becomes_the_single_precision_that_scripts_expect(tmp_path):
     responses = voxels()
-    half = responses.copy(data=responses.values.astype(np.float16))
+    half = responses.copy(data=responses.values.astype(np.float16)).assign_attrs(float16_largest_error=0.001)
     add_responses(tmp_path / "store", half, describe())
     responses_to_ned(tmp_path / "store", tmp_path / "ned", rois=["early"])
     which = ("fmri", "mine", "linear", "mine", 3, "early")
@@ -231,6 +231,8 @@ def test_half_precision_becomes_the_single_precision_that_scripts_expect(tmp_pat
         assert found.dtype == np.float32
         assert found[:].dtype == np.float32
         assert np.array_equal(found[:], half.bc.select(roi="early").values.astype(np.float32))
+        opened = open_store(tmp_path / place).responses("fmri-mine-linear", stimuli="mine", subject=3, roi="early")
+        assert opened.attrs["float16_largest_error"] == 0.001
 
 
 def test_second_call_keeps_finished_files_and_replaces_damaged_and_missing_ones(tmp_path):

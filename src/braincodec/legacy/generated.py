@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLACES = ("synthetic_neural_responses", "pregenerated_insilico_neural_responses")
 FILE_NAME = re.compile(r"(?:synthetic|insilico)_neural_responses(?:_.+?)?_sub(?:ject)?-(\d+)(?:_roi-(.+))?\.h5")
 IMAGES = {"nsd": 73_000, "things": 26_107, "imagenet_val": 50_000}
+ROUNDING = "float16_"  # begins the attributes that say what rounding to half precision changed
 IMAGES_PLACE = "synthetic_neural_responses/imagesets"
 
 
@@ -195,13 +196,12 @@ def attributes_of(model: str, modality: str, stimuli: str, units: str, labels: d
     """Attributes of generated responses: who made them, what they are measured in, which stimuli were left empty."""
     stated = labels.get(STATED_KEY, {})
     known = {"model": model, "modality": modality, "stimuli": stimuli, "simulated": int(stated.get("simulated", 0))}
+    known |= {name: value for name, value in stated.items() if name.startswith(ROUNDING)}
     measured = stated.get("response_units", units)
+    if measured != "unknown":
+        known["response_units"] = measured
     skipped = labels.get(OWN_LABELS, {}).get(SKIPPED)
-    return (
-        known
-        | ({"response_units": measured} if measured != "unknown" else {})
-        | ({"skipped": str(skipped)} if skipped else {})
-    )
+    return known | ({"skipped": str(skipped)} if skipped else {})
 
 
 def has_place(metadata: dict[str, Any]) -> bool:

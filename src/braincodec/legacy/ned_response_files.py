@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from braincodec.legacy.families import PUBLISHED_DATASETS, STATED, STATED_KEY
-from braincodec.legacy.generated import PLACES
+from braincodec.legacy.generated import PLACES, ROUNDING
 from braincodec.legacy.keys import HEMISPHERES
 from braincodec.legacy.metadata import metadata_of
 from braincodec.legacy.ned_weights import NoNedFormError
@@ -179,4 +179,7 @@ def _metadata(units: xr.Dataset, about: ModelDescription) -> dict[str, Any]:
             found["fmri"].setdefault(f"{side}_fsaverage_rois", {})
     if about.simulated or about.dataset not in PUBLISHED_DATASETS:
         found[STATED_KEY] = {name: getattr(about, name) for name in STATED}
+    rounding = {name: value for name, value in units.attrs.items() if name.startswith(ROUNDING)}
+    if rounding:  # single precision holds what half precision had left
+        found[STATED_KEY] = found.get(STATED_KEY, {}) | rounding
     return found
