@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -120,12 +121,8 @@ class BlockComputer:
         import torch
 
         loaded = self._kept.get(block.pass_number) or self.load(block.pass_number)
-        begin, tile = time.perf_counter(), self.plan.passes[block.pass_number].tile
-        parts = BlockParts(self.plan, block)
-        transform = with_digests(_of_one_size(preprocess(loaded.preprocessings)))
-        reading = self.stimuli[block.begin : block.end].batches(tile, transform=transform, on_bad="skip")
-        # closed here: an error's traceback would keep the generator, and its decoding threads, alive
-        with contextlib.closing(cast("Generator[Batch, None, None]", reading)) as batches:
+        parts, begin = BlockParts(self.plan, block), time.perf_counter()
+        with self._reading(loaded, block) as batches:
             first = next(batches)  # from here on, images are decoded while other blocks are computed
             asked = time.perf_counter()
             with self._networks, self._as_planned(), torch.inference_mode():
@@ -133,6 +130,17 @@ class BlockComputer:
                 for batch in itertools.chain([first], batches):
                     self._compute_tile(loaded, parts, batch)
         return parts.finished(time.perf_counter() - begin, this_machine(self.device, self.threads))
+
+    @contextlib.contextmanager
+    def _reading(self, loaded: LoadedPass, block: Block) -> Iterator[Iterator[Batch]]:
+        """Stimuli in tiles, in each preprocessing and with their digests, read ahead in threads."""
+        tile = self.plan.passes[block.pass_number].tile
+        with ThreadPoolExecutor(1, thread_name_prefix="braincodec-digest") as thread:
+            transform = with_digests(_of_one_size(preprocess(loaded.preprocessings)), thread)
+            reading = self.stimuli[block.begin : block.end].batches(tile, transform=transform, on_bad="skip")
+            # closed here: an error's traceback would keep the generator, and its threads, alive
+            with contextlib.closing(cast("Generator[Batch, None, None]", reading)) as batches:
+                yield batches
 
     @property
     def threads(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,13 +37,27 @@ def image_digest(image: NDArray[np.uint8]) -> str:
     return digest.hexdigest()[:CHARACTERS]
 
 
-def with_digests(transform: Transform) -> Transform:
-    """A transform for `StimulusSet.batches` that also gives the images' digests, last in the tuple."""
+def with_digests(transform: Transform, thread: Executor) -> Transform:
+    """A transform for `StimulusSet.batches` that also gives the images' digests, last in the tuple.
+
+    Parameters
+    ----------
+    transform : function
+        Gives a tuple.
+    thread : Executor
+        Computes the digests meanwhile.
+    """
 
     def both(images: NDArray[np.uint8]) -> tuple[Any, ...]:
-        return (*transform(images), np.array([image_digest(image) for image in images]))
+        digests = thread.submit(_digests, images)
+        parts = transform(images)
+        return (*parts, digests.result())
 
     return both
+
+
+def _digests(images: NDArray[np.uint8]) -> NDArray[np.str_]:
+    return np.array([image_digest(image) for image in images])
 
 
 def digests_of(stimuli: StimulusSet, begin: int = 0, end: int | None = None) -> list[str]:
@@ -56,7 +71,7 @@ def digests_of(stimuli: StimulusSet, begin: int = 0, end: int | None = None) -> 
     """
     chosen = stimuli[begin:end]
     found = [UNREADABLE] * len(chosen)
-    for batch in chosen.batches(IMAGES_AT_ONCE, transform=with_digests(lambda images: ()), on_bad="skip"):
+    for batch in chosen.batches(IMAGES_AT_ONCE, transform=lambda images: (_digests(images),), on_bad="skip"):
         put_digests(found, batch)
     return found
 
