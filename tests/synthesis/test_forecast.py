@@ -53,14 +53,14 @@ def test_bytes_and_hours_follow_from_plan_and_probe():
     assert found.seconds == pytest.approx(73_000 * 8 * 0.1 / 4)
     words = str(found)
     assert "24 arrays of 73,000 stimuli, float32: 7.01 GB, about 5.72 GB compressed (by a probe)" in words
-    assert "about 4.1 h with 4 workers on this machine, 1 thread each" in words
+    assert "about 4.1 h of computing with 4 workers on this machine, 1 thread each" in words
     assert "shared        decoding and resizing of images: 8 times in place of 24" in words
 
 
 def test_passes_that_were_not_timed_are_told_by_the_weight_of_those_that_were():
     found = forecast(study(subjects=2), probed=Probed({0: 0.1}))
     assert found.seconds == pytest.approx(73_000 * (0.1 + 0.2))
-    assert "by a probe of 1 of 2 passes" in str(found) and "~5" in str(found)
+    assert "by a probe of 1 of 2 passes here" in str(found) and "~5" in str(found)
 
 
 def test_what_is_there_already_costs_nothing():

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from braincodec.subjects import ranges
 from braincodec.synthesis.plan import Pass, Plan
 from braincodec.synthesis.probe import Probed
-from braincodec.transfer.plan import in_words
 
 MOST_PASSES_SHOWN = 40
 MOST_REGIONS_SHOWN = 8
@@ -131,7 +130,7 @@ class Forecast:
         yield f"{one.values:,}"
         yield f"{one.tile:,}"
         yield f"{one.block:,}"
-        yield in_words(one.weight_bytes)
+        yield size(one.weight_bytes)
         yield self._rate(number)
 
     def _rate(self, number: int | None) -> str:
@@ -154,11 +153,11 @@ class Forecast:
 
     def _costs(self) -> list[str]:
         request = self.plan.request
-        packed = f", about {in_words(self.stored_bytes)} compressed (by a probe)" if self.probed.raw_bytes else ""
+        packed = f", about {size(self.stored_bytes)} compressed (by a probe)" if self.probed.raw_bytes else ""
         kept = f", {request.layout} layout" if request.layout != "default" else ""
         lines = [
             f"responses     {self.arrays:,} array{'s' * (self.arrays != 1)} of {request.count:,} stimuli, "
-            f"{request.stored_dtype}{kept}: {in_words(self.raw_bytes)}{packed}"
+            f"{request.stored_dtype}{kept}: {size(self.raw_bytes)}{packed}"
         ]
         at_work = f"{self.workers} worker{'s' * (self.workers != 1)} {self.where}, {self._one_worker()}"
         seconds = self.seconds
@@ -167,9 +166,11 @@ class Forecast:
         else:
             measured, all_passes = len(self.probed.seconds), len(self.plan.passes)
             probe = "" if measured == all_passes else f" of {measured} of {all_passes} passes"
-            lines.append(f"time          about {duration(seconds)} with {at_work} (by a probe{probe} on this machine)")
+            lines.append(
+                f"time          about {duration(seconds)} of computing with {at_work} (by a probe{probe} here)"
+            )
         if self.free_bytes is not None:
-            lines.append(f"disk          {in_words(self.free_bytes)} free, {in_words(self.missing_bytes)} needed")
+            lines.append(f"disk          {size(self.free_bytes)} free, {size(self.missing_bytes)} needed")
         return lines
 
     def _one_worker(self) -> str:
@@ -184,6 +185,20 @@ class Forecast:
         if not self.fits:
             lines.append("note          the disk has too little room")
         return lines
+
+
+def size(count: int) -> str:
+    """Bytes in words.
+
+    Examples
+    --------
+    >>> size(3_700_000_000), size(12_345_678), size(8_064)
+    ('3.70 GB', '12.3 MB', '8.1 kB')
+    """
+    for unit, name in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB")):
+        if count >= unit:
+            return f"{count / unit:,.{1 if name == 'MB' else 2}f} {name}"
+    return f"{count / 1000:,.1f} kB"
 
 
 def duration(seconds: float) -> str:

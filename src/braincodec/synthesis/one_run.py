@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -71,7 +72,7 @@ class Run:
     def work(self) -> list[BadStimulus]:
         """Compute what is missing, and finish the store; gives the stimuli that could not be read."""
         forecast = forecast_of(self.prepared, self.plan, self.workers)
-        self.said.show(str(forecast))
+        self.said.show(str(dataclasses.replace(forecast, notes=())))  # these were told
         for words in check_room(forecast):
             self.said(words)
         with self.place.exclusive():

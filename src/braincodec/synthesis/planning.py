@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from braincodec import __version__
 from braincodec.errors import InputValueError
@@ -113,7 +114,11 @@ def make_plan(store: Store, request: Request, *, progress: bool | None = None) -
     examined: list[Examined] = []
     templates: dict[str, xr.DataArray] = {}
     descriptions: dict[str, bytes] = {}
-    with progress_bar("plan: models", len(choice.targets), show=progress) as advance:
+    with (
+        progress_bar("plan: models", len(choice.targets), show=progress) as advance,
+        # as workers load them: published weights are put together by products, whose last bits depend on it
+        threadpool_limits(request.threads, user_api="blas"),
+    ):
         for one, encoder in _examine(store, request, choice):
             examined.append(one)
             place = one.output.place

@@ -14,7 +14,7 @@ from braincodec.stimuli import StimulusSet
 from braincodec.synthesis.cluster import LOCAL, SLURM, check_cluster, open_cluster
 from braincodec.synthesis.cluster.local import default_workers
 from braincodec.synthesis.existing import Earlier, Situation, compared, earlier_syntheses, look_at_output
-from braincodec.synthesis.forecast import Forecast
+from braincodec.synthesis.forecast import Forecast, size
 from braincodec.synthesis.job import worker_bytes
 from braincodec.synthesis.licences import licence_notes
 from braincodec.synthesis.named_stimuli import as_published, open_stimuli
@@ -25,7 +25,6 @@ from braincodec.synthesis.probe import Probed
 from braincodec.synthesis.records import finished_blocks
 from braincodec.synthesis.request import as_store, choose_targets, make_request
 from braincodec.synthesis.stored_plan import ids_hash
-from braincodec.transfer.plan import in_words
 
 if TYPE_CHECKING:
     from braincodec.store.base import Store
@@ -283,12 +282,12 @@ def check_room(forecast: Forecast) -> list[str]:
         return []
     needed = forecast.missing_bytes
     least = needed * (1 if forecast.plan.request.layout == "fast" else SMALLEST_PART)
-    words = f"{in_words(forecast.free_bytes)} are free on the disk of {forecast.output}"
+    words = f"{size(forecast.free_bytes)} are free on the disk of {forecast.output}"
     if forecast.free_bytes < least:
         smaller = "" if forecast.plan.request.stored_dtype == "float16" else ", store them as float16"
         raise OutputError(
-            f"{words}, and {in_words(needed)} of responses are to be written: make room{smaller}, or take fewer"
+            f"{words}, and {size(needed)} of responses are to be written: make room{smaller}, or take fewer"
         )
     if forecast.free_bytes < needed:
-        return [f"{words}, {in_words(needed)} of responses are to be compressed onto it: it may become full"]
+        return [f"{words}, {size(needed)} of responses are to be compressed onto it: it may become full"]
     return []
