@@ -435,7 +435,9 @@ def test_description_of_another_version_is_refused(tmp_path):
     assert done.outcome == "failed"
     assert "has format 99" in done.reason
     with pytest.raises(DamagedFileError, match="has format 99"):
-        NED(tmp_path / "store").load_synthetic_neural_responses("fmri", "mine", "linear", "mine", 3, "V1")
+        NED(tmp_path / "store").load_synthetic_neural_responses("fmri", "mine", "linear", "mine", 3)
+    # which breaks nothing else
+    assert NED(tmp_path / "store").which_subjects("fmri", "nsd") == list(range(1, 9))
 
 
 def test_written_metadata_ask_for_no_code_when_read(tmp_path):

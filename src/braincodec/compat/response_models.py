@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
 
 from braincodec.compat.models import KnownModel
+from braincodec.errors import BraincodecError
 from braincodec.responses.select import roi_names
 from braincodec.store import Store
 from braincodec.store.response_sets import ResponseSet, chosen_sets
@@ -36,14 +38,18 @@ def _described(store: Store, found: list[ResponseSet]) -> KnownModel:
     """A model that is known by its responses alone."""
     first = found[0]
     which = {"stimuli": first.stimuli, "subject": first.subject, "roi": first.roi}
-    responses = store.responses(first.model, **which)  # type: ignore[arg-type]
-    about = store.response_description(first.model, **which)  # type: ignore[arg-type]
+    modality, _, rest = first.model.partition("-")
+    dataset, rois = rest.partition("-")[0], []
+    with contextlib.suppress(BraincodecError):  # asking for these responses says what is wrong with them
+        about = store.response_description(first.model, **which)  # type: ignore[arg-type]
+        modality, dataset = about.modality, about.dataset
+        rois = [] if first.roi else roi_names(store.responses(first.model, **which))  # type: ignore[arg-type]
     return KnownModel(
         id=first.model,
-        modality=about.modality,
-        dataset=about.dataset,
-        name=first.model.removeprefix(f"{about.modality}-{about.dataset}-"),
+        modality=modality,
+        dataset=dataset,
+        name=first.model.removeprefix(f"{modality}-{dataset}-"),
         subjects=(),
-        rois=() if first.roi else tuple(roi_names(responses)),
+        rois=tuple(rois),
         one_model_a_roi=all(one.roi for one in found),
     )
