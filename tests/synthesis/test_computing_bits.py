@@ -20,10 +20,10 @@ from braincodec.synthesis.plan import Block
 from ..small_models import images
 from .every_kind import plan
 
-COUNT = 13
+COUNT = 11
 PIXELS = images(COUNT, 32)
 STIMULI = StimulusSet.open(PIXELS)
-SLOWLY = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOWLY = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def same_bits(found, wanted):
