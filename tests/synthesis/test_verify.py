@@ -227,6 +227,20 @@ def test_a_store_of_another_version_is_named_and_left_alone(store):
     assert contents(store, PLAN) == before
 
 
+@pytest.mark.parametrize("name", ["../../elsewhere", "/etc/passwd", "fmri/subject-01/config.json", "\0"])
+def test_names_that_lead_elsewhere_are_damage_and_never_followed(store, name):
+    kept = store.local.parent / "elsewhere"
+    kept.write_bytes(b"kept")
+    stated = {"bytes": 1, "sha256": ""}
+    edited_json(store, f"{JOB}/complete.json", lambda c: c["files"].update({name: stated}))
+    edited_json(store, f"{JOB}/groups.json", lambda c: c["groups"][FMRI]["files"].update({"../../x": stated}))
+    found = verify(store.address, discard_damaged=True)
+    assert {problem.place for problem in found.problems} >= {f"{JOB}/complete.json", f"{JOB}/groups.json"}
+    assert kept.read_bytes() == b"kept"
+    assert go_on(store, PLAN, bad=(12,)) == []
+    assert verify(store.address).ok
+
+
 def test_damage_is_not_discarded_while_somebody_writes(store):
     flipped(store, SHARD)
     with store.exclusive(), pytest.raises(OutputError, match="being written"):

@@ -12,9 +12,9 @@ import numpy as np
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.responses.formats.layout import array_options
-from braincodec.synthesis.place import Place, plain_name
+from braincodec.synthesis.place import Place
 from braincodec.synthesis.plan import FORMAT, Block, Output, Pass, Plan
-from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json
+from braincodec.synthesis.stored_plan import FileFacts, file_facts, job_folder, parsed_json, refuse_elsewhere
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -130,8 +130,7 @@ def parse_groups(content: bytes | None, plan: Plan) -> Groups:
         raise DamagedFileError(f"{GROUPS} is damaged: {error}") from error
     if groups.format != FORMAT or set(groups.groups) != {output.place for output in plan.outputs}:
         raise DamagedFileError(f"{GROUPS} speaks of other responses than the plan")
-    for name in groups.stated_files():
-        plain_name(name)
+    refuse_elsewhere(groups.stated_files(), GROUPS)
     return groups
 
 

@@ -22,7 +22,15 @@ from braincodec.synthesis.place import Place
 from braincodec.synthesis.plan import FORMAT, Block, Output, Plan
 from braincodec.synthesis.records import BlockRecord
 from braincodec.synthesis.rounding import Rounding
-from braincodec.synthesis.stored_plan import COMPLETE, FileFacts, file_facts, ids_hash, job_folder, parsed_json
+from braincodec.synthesis.stored_plan import (
+    COMPLETE,
+    FileFacts,
+    file_facts,
+    ids_hash,
+    job_folder,
+    parsed_json,
+    refuse_elsewhere,
+)
 
 
 class Completion(Config):
@@ -158,6 +166,7 @@ def read_completion(place: Place, plan: Plan) -> Completion | None:
         raise DamagedFileError(f"{where} is damaged: {error}") from error
     if completion.format != FORMAT or completion.plan_hash != plan.hash():
         raise DamagedFileError(f"{where} speaks of another plan")
+    refuse_elsewhere(completion.files, where)
     return completion
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pydantic import FiniteFloat
+from pydantic import FiniteFloat, field_validator
 
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
@@ -62,6 +63,12 @@ class BlockRecord(Config):
     machine: Machine
     seconds: FiniteFloat
     files: dict[str, FileFacts]
+
+    @field_validator("digests")
+    @classmethod
+    def _held_once(cls, digests: tuple[str, ...]) -> tuple[str, ...]:
+        # every pass sees the same stimuli: of a million of them in many passes, text is most of the memory
+        return tuple(map(sys.intern, digests))
 
 
 def record_name(plan: Plan, block: Block) -> str:

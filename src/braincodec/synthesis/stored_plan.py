@@ -136,12 +136,9 @@ def check_plan(plan: Plan, where: str) -> None:
             raise DamagedFileError(f"{where}: blocks of {one.block} stimuli are not made of tiles of {one.tile}")
     if sum(plan.request.count // one.block for one in plan.passes) > MOST_BLOCKS:
         raise DamagedFileError(f"{where} plans more than {MOST_BLOCKS:,} blocks")
+    refuse_elsewhere((output.place for output in plan.outputs), where)
     for output in plan.outputs:
-        try:
-            plain_name(output.place)
-        except InputValueError as error:
-            raise DamagedFileError(f"{where}: {error}") from error
-        if not output.place.startswith(RESPONSES) or not output.place.endswith(".zarr"):
+        if not output.place.endswith(".zarr"):
             raise DamagedFileError(f"{where}: {output.place!r} is no place for generated responses")
         if len(output.shape) != len(output.dims) or min(output.shape, default=0) < 1:
             raise DamagedFileError(f"{where}: {output.place} has dimensions {output.dims} of sizes {output.shape}")
@@ -151,6 +148,17 @@ def check_plan(plan: Plan, where: str) -> None:
     ):
         if len(set(names)) != len(names):
             raise DamagedFileError(f"{where} names a {what} twice")
+
+
+def refuse_elsewhere(names: Iterable[str], where: str) -> None:
+    """Raise `DamagedFileError` where a name leads out of the generated responses: nobody of ours wrote it."""
+    for name in names:
+        try:
+            inside = plain_name(name).startswith(RESPONSES)
+        except InputValueError:
+            inside = False
+        if not inside:
+            raise DamagedFileError(f"{where}: {name!r} is no place for generated responses")
 
 
 def discard_job(place: Place, plan: Plan) -> None:
