@@ -67,17 +67,14 @@ def array_options(
     if layout not in LAYOUTS:
         raise UnknownNameError("layout", layout, LAYOUTS)
     dtype = np.dtype(dtype)
-    shards: tuple[int, ...] | None = shard_shape(row_shape, dtype.itemsize, block)
-    chunks = zarr_chunk_shape(row_shape, dtype.itemsize, shards[0])
+    shards = shard_shape(row_shape, dtype.itemsize, block)
     # of the fast codecs, the one that was both fastest and smallest on predicted responses
-    compressors: Any = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=dtype.itemsize)
-    if layout == "fast":
-        shards, compressors = None, None
+    codec = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle", typesize=dtype.itemsize)
     return {
         "dtype": dtype,
-        "chunks": chunks,
-        "shards": shards,
-        "compressors": compressors,
+        "chunks": zarr_chunk_shape(row_shape, dtype.itemsize, shards[0]),
+        "shards": shards if layout == "default" else None,
+        "compressors": codec if layout == "default" else None,
         "fill_value": np.nan if dtype.kind == "f" else 0,
         "dimension_names": tuple(map(str, dims)),
         # a chunk that holds nothing but NaN is a result too: what is absent was never written

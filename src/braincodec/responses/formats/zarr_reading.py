@@ -42,9 +42,7 @@ class ZarrValues(BackendArray):
 
     def _table(self, key: tuple[Any, ...]) -> Any:
         key = tuple(as_slice(part) for part in key)
-        if not any(isinstance(part, np.ndarray) for part in key):
-            return self._array[key]
-        return self._array.oindex[key]
+        return self._array.oindex[key] if any(isinstance(part, np.ndarray) for part in key) else self._box(key)
 
     def _points(self, key: tuple[Any, ...]) -> Any:
         return self._array.vindex[key]
@@ -86,8 +84,8 @@ def open_zarr(address: str, storage_options: dict[str, Any] | None) -> xr.DataAr
     units = xr.Dataset({name: label for name, label in labels.items() if name not in of_stimuli})
     attrs = {name: value for name, value in values.attrs.items() if name != "coordinates"}
     # as xarray's own opening does: what is loaded whole stays in the array it was loaded through
-    unread = indexing.CopyOnWriteArray(indexing.LazilyIndexedArray(ZarrValues(values)))
-    lazy = xr.Variable(_dims(values), indexing.MemoryCachedArray(unread), attrs)
+    unread: Any = indexing.LazilyIndexedArray(ZarrValues(values))
+    lazy = xr.Variable(_dims(values), indexing.MemoryCachedArray(indexing.CopyOnWriteArray(unread)), attrs)
     # booleans may be stored as numbers that say so
     return labelled(lazy, of_stimuli, xr.decode_cf(units, mask_and_scale=False), dict(group.attrs), address)
 
