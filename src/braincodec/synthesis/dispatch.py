@@ -208,8 +208,8 @@ class Dispatch:
             if self.cluster.is_lost:
                 raise self._lost() from None
             return None
-        except BraincodecError:
-            raise
+        except UnreachableError as error:
+            raise self._lost(error) from error
         except Exception as error:  # noqa: BLE001  # before our own code began: no such package there, or another version
             return Outcome(refusal=f"worker {flight.worker}: {type(error).__name__}: {error}")
         assert isinstance(outcome, Outcome)
@@ -229,14 +229,14 @@ class Dispatch:
         if flight.worker in self.of_worker and flight.worker not in self.refusals:
             self.refusals[flight.worker] = reason
             self.cluster.note(f"a worker is left out: {reason}")
-        self.waiting.put_back(flight.piece)
+        self.waiting.put_back(flight.piece, suspect=flight.piece in self.tries)
 
     def _again(self, piece: Piece, reason: str, error: BraincodecError | None = None) -> None:
         self.tries[piece] = self.tries.get(piece, 0) + 1
         if self.tries[piece] < TRIES:
             self.waiting.put_back(piece, suspect=True)
             return
-        if isinstance(error, UnreachableError):
+        if error is not None and not isinstance(error, FailedWorkError):
             raise error
         raise FailedWorkError(f"{self.describe(piece)} failed {TRIES} times: {reason}; {self.state()}")
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from distributed import NannyPlugin, WorkerPlugin, get_worker, secede
+from distributed import NannyPlugin, Status, WorkerPlugin, get_worker, secede
 
 from braincodec.device import is_out_of_memory, keep_freed_memory
-from braincodec.errors import BraincodecError, InputValueError, UnreachableError
+from braincodec.errors import BraincodecError, FailedWorkError, InputValueError, UnreachableError
 from braincodec.memory import free_main_memory
+from braincodec.synthesis import gpu
 from braincodec.synthesis.digests import digests_of
 from braincodec.synthesis.job import COPIES_OF_A_BLOCK, Job, versions_here
 
@@ -101,6 +102,7 @@ class Bench:
         """Free the models; a block that is being computed is not written any more."""
         self.withdrawn = True
         self._opened = None
+        gpu.release(self.job.name)
 
     def open(self) -> tuple[BlockComputer, Place]:
         """The computer and the output, made when first asked for.
@@ -171,9 +173,7 @@ class Bench:
     def _device(self) -> str:
         if self.job.plan.request.device != "cuda":
             return self.job.plan.request.device
-        from braincodec.synthesis.gpu import claimed_gpu
-
-        return claimed_gpu()
+        return gpu.claim(self.job.name)
 
 
 def work_on(name: str, block: Block, *, again: bool) -> Outcome:
@@ -200,13 +200,16 @@ def _outcome(name: str, task: Callable[[Bench], Any], what: str) -> Outcome:
         return Outcome(refusal=f"{where()}: {_in_words(error)}")
     try:
         return Outcome(result=task(plugin.bench))
-    except UnreachableError as error:
-        return Outcome(error=error, again=True)
     except BraincodecError as error:
-        return Outcome(error=error)
+        return Outcome(error=error, again=_may_pass(error))
     except Exception as error:  # noqa: BLE001
-        problem = "memory ran out" if is_out_of_memory(error) else _in_words(error)
-        return Outcome(error=InputValueError(f"{what} failed on {where()}: {problem}"), again=True)
+        return Outcome(error=FailedWorkError(f"{what} failed on {where()}: {_in_words(error)}"), again=True)
+
+
+def _may_pass(error: BraincodecError) -> bool:
+    """Whether another try may help: an address may answer again, and alone a block may find more memory."""
+    cause = error.__cause__
+    return isinstance(error, UnreachableError) or (cause is not None and is_out_of_memory(cause))
 
 
 def where() -> str:
@@ -224,6 +227,8 @@ def _without_memory_limits(worker: Worker) -> Iterator[None]:
     limits = worker.memory_manager
     before = limits.memory_pause_fraction, limits.memory_spill_fraction
     limits.memory_pause_fraction = limits.memory_spill_fraction = False
+    if worker.status is Status.paused:  # nobody else would wake it now
+        worker.status = Status.running
     try:
         yield
     finally:

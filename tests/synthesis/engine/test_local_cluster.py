@@ -113,6 +113,7 @@ def test_a_block_whose_worker_is_lost_once_it_is_written_is_not_computed_again(c
     assert written(job).count("0-3") == 1
 
 
+@pytest.mark.slow
 def test_a_block_that_kills_its_worker_every_time_is_named_and_the_others_are_kept(cluster, make_job):
     job = make_job(kill_always=("0-2",), seconds=0.01)
     with pytest.raises(FailedWorkError, match=r"stimuli 8 to 11 \(positions 8 to 11\).*3 times.*of 10 blocks are kept"):
@@ -154,6 +155,15 @@ def test_what_may_pass_is_tried_again_and_reported_in_words_when_it_does_not(clu
     job = make_job(fail={"0-3": UnreachableError("s3://bucket does not answer")})
     with pytest.raises(UnreachableError, match="s3://bucket does not answer"):
         run_blocks(cluster, job, job.plan.blocks())
+
+
+def test_a_block_for_which_memory_ran_out_is_tried_again_alone(cluster, make_job):
+    error = InputValueError("memory ran out: use fewer workers")
+    error.__cause__ = MemoryError()
+    job = make_job(fail={"0-3": error})
+    with pytest.raises(InputValueError, match="memory ran out: use fewer workers"):
+        run_blocks(cluster, job, job.plan.blocks())
+    assert sum(name == "0-3" for name, *_ in begun(job)) == 3
 
 
 def test_workers_with_other_versions_are_left_out(cluster, make_job):

@@ -128,6 +128,7 @@ def test_a_worker_that_comes_late_takes_its_share(cluster, address, make_job):
     assert Counter(written(job)) == Counter(names(job))
 
 
+@pytest.mark.slow
 def test_blocks_of_a_worker_that_is_killed_are_computed_by_another(cluster, address, make_job, until):
     job = make_job(count=120, seconds=0.1)
     told = []
