@@ -11,7 +11,7 @@ from PIL import Image
 
 import braincodec as bc
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, OutputError, UnknownNameError
-from braincodec.synthesis.preparing import SMALLEST_PART, check_room
+from braincodec.synthesis.at_hand import SMALLEST_PART, check_room
 from braincodec.synthesis.run import plan_synthesis, synthesize
 from braincodec.synthesis.stored_plan import jobs
 
@@ -209,7 +209,7 @@ def test_a_stimulus_that_changed_is_named(interrupted, run, here, pictures):
 def test_other_stimuli_are_refused_without_reading_them(interrupted, run, here, tmp_path):
     with pytest.raises(InputValueError, match=r"asked for something else.*count was 10, is 9"):
         run(stimuli=write_pictures(tmp_path / "fewer", 9), name="pictures")
-    with pytest.raises(InputValueError, match=r"these are not the stimuli.*count was 10, is 9"):
+    with pytest.raises(InputValueError, match=r"was begun with other stimuli \(count was 10, is 9\)"):
         synthesize(stimuli=tmp_path / "fewer", output=tmp_path / "out", resume=True)
     assert here.compared == 0
 
@@ -247,6 +247,32 @@ def test_a_stimulus_that_cannot_be_read_ends_the_run_when_asked(run, pictures):
     (pictures / "03.png").write_bytes(b"no image")
     with pytest.raises(DamagedFileError, match=r"'03.png'.*--on-bad mark"):
         run(on_bad="raise")
+
+
+def test_a_run_that_ended_at_a_bad_stimulus_may_go_on_and_mark_it(run, here, pictures, tmp_path):
+    (pictures / "05.png").write_bytes(b"no image")
+    for on_bad in ("raise", "raise"):
+        with pytest.raises(DamagedFileError, match=r"'05.png'"):
+            run(on_bad=on_bad)
+    assert here.computed == [(0, 0)]
+    done = run(on_bad="mark")
+    assert done.resumed and [one.id for one in done.skipped] == ["05.png"]
+    assert here.computed == [(0, 0), (0, 1), (0, 2)]
+    assert bc.verify(tmp_path / "out", progress=False).ok
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"stored_dtype": "float16"}, "stored_dtype was float32, is float16"),
+        ({"tile": 8}, "tile was 2, is 8"),
+        ({"rois": ["V1"]}, "rois was None, is "),
+    ],
+)
+def test_settings_that_are_given_again_must_be_those_of_the_earlier_run(interrupted, here, tmp_path, settings, words):
+    with pytest.raises(InputValueError, match=f"other settings .*{words}"):
+        synthesize(output=tmp_path / "out", resume=True, **settings)
+    assert not here.computed
 
 
 def test_another_model_under_the_same_name_is_noticed(interrupted, here, models, pictures, tmp_path):

@@ -23,8 +23,8 @@ CHOICES = (
     "names beside it (--add, add=True)"
 )
 BEGIN_ANEW = "begin anew (--overwrite, overwrite=True), or choose another output"
-# changes when files are copied or touched: contents are compared then
-NOT_COMPARED = {"fingerprint"}
+# the one changes when files are copied or touched, and contents are compared then; the other changes no response
+NOT_COMPARED = {"fingerprint", "on_bad"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,21 @@ class Situation:
 def compared(request: Request) -> dict[str, Any]:
     """The parts of a request that two runs on one store must have in common."""
     return request.model_dump(mode="json", exclude=NOT_COMPARED)
+
+
+def in_what(before: Request, now: Request) -> str:
+    """In what two requests differ, in words.
+
+    Examples
+    --------
+    >>> first = Request(models=("m",), stimuli="s", count=3, ids="a", fingerprint="")
+    >>> in_what(first, first.model_copy(update={"ids": "b", "tile": 4}))
+    'tile was None, is 4; the stimuli have other ids'
+    """
+    parts = [compared(before), compared(now)]
+    ids = [part.pop("ids") for part in parts]
+    other = ["the stimuli have other ids"] if ids[0] != ids[1] and before.count == now.count else []
+    return "; ".join([*filter(None, [differences(*parts)]), *other])
 
 
 def earlier_syntheses(place: Place) -> list[Earlier]:
@@ -159,7 +174,7 @@ def _refuse_collision(
     place: Place, request: Request, targets: Sequence[str], colliding: Sequence[Earlier], *, resume: bool
 ) -> None:
     for one in colliding:
-        words = differences(compared(one.plan.request), compared(request))
+        words = in_what(one.plan.request, request)
         state = "a finished" if one.finished else "an unfinished"
         if resume or not one.finished:
             raise InputValueError(
@@ -180,7 +195,7 @@ def _refuse_collision(
 
 
 def _not_beside(place: Place, request: Request, other: Earlier, *, resume: bool) -> BraincodecError:
-    words = differences(compared(other.plan.request), compared(request))
+    words = in_what(other.plan.request, request)
     beside = "put these responses beside it (--add, add=True)"
     if resume:
         return InputValueError(

@@ -11,12 +11,13 @@ from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
 from braincodec.stimuli import BadStimulus
 from braincodec.synthesis.arrays import create_groups, resume_groups
+from braincodec.synthesis.at_hand import Workers, check_room
 from braincodec.synthesis.cluster import Cluster, open_cluster
 from braincodec.synthesis.completion import finish_store, skipped_stimuli
 from braincodec.synthesis.engine import check_stimuli, run_blocks, stimuli_to_check
 from braincodec.synthesis.job import Job, worker_bytes
 from braincodec.synthesis.plan import Block, Plan
-from braincodec.synthesis.preparing import Prepared, Workers, check_room, forecast_of
+from braincodec.synthesis.preparing import Prepared, forecast_of
 from braincodec.synthesis.records import BlockRecord, discard_blocks, finished_blocks
 from braincodec.synthesis.request import where_models_are
 from braincodec.synthesis.stored_plan import unfinish, write_plan

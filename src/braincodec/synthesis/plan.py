@@ -39,7 +39,11 @@ class Request(Config):
         Images in one forward pass, stimuli in one unit of work; None lets the planner choose.
     threads : int
         Of the processor, for each worker.
+    on_bad : {"mark", "raise"}
+        Changes no response, so it is not part of the hash.
     """
+
+    NOT_HASHED: ClassVar[set[str]] = {"on_bad"}
 
     models: tuple[str, ...]
     subjects: tuple[int | str, ...] | None = None
@@ -57,6 +61,10 @@ class Request(Config):
     on_bad: Literal["mark", "raise"] = "mark"
     tile: int | None = None
     block: int | None = None
+
+    def hash(self) -> str:
+        """SHA-256 of everything that decides the responses."""
+        return _Hashed(content=self.model_dump(mode="json", exclude=self.NOT_HASHED)).hash()
 
 
 class Output(Config):
@@ -194,7 +202,9 @@ class Plan(Config):
 
     def hash(self) -> str:
         """SHA-256 of everything that decides values and layout."""
-        return _Hashed(content=self.model_dump(mode="json", exclude=self.NOT_HASHED)).hash()
+        content = self.model_dump(mode="json", exclude=self.NOT_HASHED)
+        content["request"] = self.request.model_dump(mode="json", exclude=self.request.NOT_HASHED)
+        return _Hashed(content=content).hash()
 
 
 class _Hashed(Config):

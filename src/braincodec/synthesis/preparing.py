@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.errors import InputValueError, MissingFileError, OutputError
-from braincodec.staged_folder import differences
 from braincodec.stimuli import StimulusSet
-from braincodec.synthesis.cluster import LOCAL, SLURM, check_cluster, open_cluster
-from braincodec.synthesis.cluster.local import default_workers
-from braincodec.synthesis.existing import Earlier, Situation, compared, earlier_syntheses, look_at_output
-from braincodec.synthesis.forecast import Forecast, size
-from braincodec.synthesis.job import worker_bytes
+from braincodec.synthesis.at_hand import Workers, free_bytes
+from braincodec.synthesis.cluster import LOCAL
+from braincodec.synthesis.existing import Earlier, Situation, earlier_syntheses, in_what, look_at_output
+from braincodec.synthesis.forecast import Forecast
 from braincodec.synthesis.licences import licence_notes
 from braincodec.synthesis.named_stimuli import as_published, open_stimuli
 from braincodec.synthesis.place import Place, open_place
@@ -23,52 +19,11 @@ from braincodec.synthesis.plan import Plan, Request
 from braincodec.synthesis.planning import Planned, make_plan
 from braincodec.synthesis.probe import Probed
 from braincodec.synthesis.records import finished_blocks
-from braincodec.synthesis.request import as_store, choose_targets, make_request
+from braincodec.synthesis.request import as_store, choose_targets, given_again, make_request
 from braincodec.synthesis.stored_plan import ids_hash
 
 if TYPE_CHECKING:
     from braincodec.store.base import Store
-
-# predicted responses were never seen to shrink below this part of their bytes
-SMALLEST_PART = 0.5
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Where blocks are computed.
-
-    Parameters
-    ----------
-    cluster : str
-    number : int or None
-    options : mapping or None
-        Of the cluster.
-    """
-
-    cluster: str = LOCAL
-    number: int | None = None
-    options: Mapping[str, Any] | None = None
-
-    def check(self) -> None:
-        """Refuse what is no cluster."""
-        check_cluster(self.cluster, workers=self.number, options=self.options)
-
-    def at_hand(self, plan: Plan) -> tuple[int, str]:
-        """How many there are or will be, and where, in words.
-
-        Raises
-        ------
-        UnreachableError
-            When no scheduler answers at the address.
-        """
-        if self.cluster == LOCAL:
-            request = plan.request
-            own = default_workers(request.threads, request.device, worker_bytes(plan))
-            return self.number or own, "on this machine"
-        if self.cluster == SLURM:
-            return self.number or 1, "as jobs of Slurm"
-        with open_cluster(self.cluster) as found:
-            return max(1, found.workers_expected), f"of {self.cluster}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +60,8 @@ class Prepared:
         """Of the synthesis that the run goes on with."""
         if self.earlier is None:
             raise InputValueError("nothing was begun, so there is no plan yet")
-        return self.earlier.plan
+        request = self.earlier.plan.request.model_copy(update={"on_bad": self.request.on_bad})
+        return self.earlier.plan.model_copy(update={"request": request})
 
     @property
     def stimuli_may_differ(self) -> bool:
@@ -171,7 +127,7 @@ def prepare(
     workers.check()
     place = open_place(output, storage_options)
     if models is None or stimuli is None:
-        return _as_before(place, store, models, stimuli, name, resume=resume)
+        return _as_before(place, store, models, stimuli, name, resume=resume, settings=settings)
     if store is None:
         raise InputValueError("say where the models are: store=, or --store FOLDER")
     opened = as_store(store)
@@ -186,7 +142,16 @@ def prepare(
     return Prepared(place, opened, images, address, request, look(), look, notes)
 
 
-def _as_before(place: Place, store: Any, models: object, stimuli: Any, name: str | None, *, resume: bool) -> Prepared:
+def _as_before(
+    place: Place,
+    store: Any,
+    models: object,
+    stimuli: Any,
+    name: str | None,
+    *,
+    resume: bool,
+    settings: Mapping[str, Any],
+) -> Prepared:
     """What a run goes on with that says no more than where."""
     if not resume or models is not None:
         missing = " and ".join([*["models"] * (models is None), *["stimuli"] * (stimuli is None)])
@@ -206,9 +171,10 @@ def _as_before(place: Place, store: Any, models: object, stimuli: Any, name: str
     images = as_published(StimulusSet.open(source), plan.request.stimuli)
     now = {"count": len(images), "ids": ids_hash(images.ids), "fingerprint": images.fingerprint()}
     request = plan.request.model_copy(update=now)
-    if not earlier.answers(request):
-        words = differences(compared(plan.request), compared(request))
-        raise InputValueError(f"these are not the stimuli that {place.address} was begun with ({words})")
+    for words, asked in (("stimuli", request), ("settings", given_again(request, settings))):
+        if not earlier.answers(asked):
+            raise InputValueError(f"{place.address} was begun with other {words} ({in_what(plan.request, asked)})")
+    request = given_again(request, settings)
     notes = tuple(licence_notes(opened.entry(one) for one in request.models))
     address = earlier.stimuli_address or ""
     return Prepared(
@@ -260,34 +226,3 @@ def forecast_of(prepared: Prepared, plan: Plan, workers: Workers, probed: Probed
         free_bytes=free_bytes(prepared.place),
         notes=prepared.notes,
     )
-
-
-def free_bytes(place: Place) -> int | None:
-    """Room on the disk of a place; None at an address."""
-    if place.local is None:
-        return None
-    existing = next((folder for folder in (place.local, *place.local.parents) if folder.exists()), Path())
-    return shutil.disk_usage(existing).free
-
-
-def check_room(forecast: Forecast) -> list[str]:
-    """A remark where the disk may be too small.
-
-    Raises
-    ------
-    OutputError
-        Where it is, however well the responses are compressed.
-    """
-    if forecast.free_bytes is None:
-        return []
-    needed = forecast.missing_bytes
-    least = needed * (1 if forecast.plan.request.layout == "fast" else SMALLEST_PART)
-    words = f"{size(forecast.free_bytes)} are free on the disk of {forecast.output}"
-    if forecast.free_bytes < least:
-        smaller = "" if forecast.plan.request.stored_dtype == "float16" else ", store them as float16"
-        raise OutputError(
-            f"{words}, and {size(needed)} of responses are to be written: make room{smaller}, or take fewer"
-        )
-    if forecast.free_bytes < needed:
-        return [f"{words}, {size(needed)} of responses are to be compressed onto it: it may become full"]
-    return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,9 @@ def where_models_are(store: Store) -> tuple[str, dict[str, Any]]:
     options = dict(getattr(store.folder, "options", {}))
     if "://" not in store.address:
         return str(Path(store.address).absolute()), options
-    if type(store.folder).__name__ == "CachedFolder":
+    from braincodec.file_cache import CachedFolder
+
+    if isinstance(store.folder, CachedFolder):
         options["offline"] = True
     return store.address, options
 
@@ -214,6 +216,27 @@ def make_request(
             **settings,
         }
     )
+
+
+def given_again(request: Request, settings: Mapping[str, Any]) -> Request:
+    """A request with those settings of a later call that say something, and how it takes bad stimuli.
+
+    Parameters
+    ----------
+    request : Request
+    settings : mapping
+        What `make_request` takes; the defaults say nothing.
+    """
+    changes = {
+        "subjects": _subjects(settings.get("subjects", ALL)),
+        "rois": _rois(settings.get("rois", ALL)),
+        "device": None if settings.get("device", "auto") == "auto" else settings["device"],
+    }
+    plain = ("threads", "tile", "block", "dtype", "stored_dtype", "layout", "skip_missing")
+    changes |= {name: settings.get(name) for name in plain}
+    nothing = {"dtype": "float32", "stored_dtype": "float32", "layout": "default", "skip_missing": False}
+    said = {name: value for name, value in changes.items() if value is not None and value != nothing.get(name)}
+    return Request.parse(request.model_dump() | said | {"on_bad": settings.get("on_bad", request.on_bad)})
 
 
 def check_count(name: str, value: object) -> None:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from braincodec.stimuli import BadStimulus
 from braincodec.subjects import ALL
+from braincodec.synthesis.at_hand import Workers
 from braincodec.synthesis.cluster import LOCAL
 from braincodec.synthesis.forecast import Forecast
 from braincodec.synthesis.one_run import Notes, Run
 from braincodec.synthesis.plan import Plan
-from braincodec.synthesis.preparing import Workers, forecast_of, prepare
+from braincodec.synthesis.preparing import forecast_of, prepare
 from braincodec.synthesis.probe import BUDGET, probe
 
 if TYPE_CHECKING:
