@@ -26,8 +26,6 @@ DASHBOARD_PORT = 8787
 FAILED_STARTS = 3
 # what is left is for the system's cache of files
 SHARE_OF_FREE_MEMORY = 0.8
-# seconds until a worker that was asked to end is killed
-GRACE = 1.0
 LINES_SHOWN = 5
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # imported by a worker while the scheduler starts: what blocks need, and takes seconds
@@ -223,23 +221,14 @@ class WorkerProcess:
             pipe.write(f"{address}\n".encode())
             pipe.flush()
 
-    def ask_to_end(self) -> None:
-        """Close its standard input."""
+    def stop(self) -> None:
+        """End the process at once: what is not durable is computed again."""
         if self._process is not None:
+            self._process.kill()
             with contextlib.suppress(OSError):
                 self._pipe().close()
-
-    def stop(self) -> None:
-        """End the process, by force if need be."""
-        self.ask_to_end()
-        if self._process is None:
-            return
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
             self._process.wait()
-        self._process = None
+            self._process = None
 
     def last_words(self) -> str:
         """The end of its log, which holds nothing while all is well."""
@@ -254,9 +243,7 @@ class WorkerProcess:
 
 
 def stop_all(processes: list[WorkerProcess]) -> None:
-    """End all processes, together."""
-    for process in processes:
-        process.ask_to_end()
+    """End all processes."""
     for process in processes:
         process.stop()
 

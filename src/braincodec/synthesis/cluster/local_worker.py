@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import shutil
 import sys
 import threading
 
@@ -31,8 +32,8 @@ def main(name: str, folder: str, *modules: str) -> None:
     dask.config.set(SETTINGS)
     address = sys.stdin.readline().strip()
     if not address:
-        return
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+        _end_with_parent(folder)
+    threading.Thread(target=_end_with_parent, args=[folder], daemon=True).start()
     asyncio.run(_work(address, name, folder))
 
 
@@ -50,8 +51,9 @@ async def _work(address: str, name: str, folder: str) -> None:
             await worker.finished()
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(folder: str) -> None:
     sys.stdin.read()
+    shutil.rmtree(folder, ignore_errors=True)  # a parent that was killed cannot
     os._exit(0)  # at once: what is not durable is computed again
 
 
