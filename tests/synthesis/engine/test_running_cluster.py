@@ -40,9 +40,10 @@ def command(*words):
 
 
 @contextmanager
-def scheduler():
+def scheduler(dashboard=None):
     port = free_port()
-    with command("dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard") as process:
+    shown = ["--dashboard-address", dashboard] if dashboard else ["--no-dashboard"]
+    with command("dask", "scheduler", "--host", "127.0.0.1", "--port", str(port), *shown) as process:
         yield f"tcp://127.0.0.1:{port}", process
 
 
@@ -112,6 +113,14 @@ def test_the_workers_go_on_after_a_run_and_hold_nothing_of_it(cluster, address, 
         cluster.withdraw()
         assert not any(name in names for names in other.client.run(plugin_names).values())
         assert len(other.workers()) == 1
+
+
+def test_a_dashboard_is_told_of_where_there_is_one(cluster, until):
+    assert cluster.dashboard is None
+    pytest.importorskip("bokeh", reason="needs the extra 'scale'")
+    port = free_port()
+    with scheduler(f"127.0.0.1:{port}") as (address, _), connected(address, workers=0, until=until) as other:
+        assert other.dashboard == f"http://127.0.0.1:{port}/status"
 
 
 def plugin_names(dask_worker):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from braincodec.errors import UnreachableError
 from braincodec.synthesis.cluster.base import JOB_PREFIX, Cluster
 
 if TYPE_CHECKING:
-    from distributed import Scheduler, WorkerPlugin
+    from distributed import Client, Scheduler, WorkerPlugin
 
 CONNECT = 10.0  # seconds
 
@@ -69,7 +69,13 @@ def _abandoned_jobs(dask_scheduler: Scheduler) -> list[str]:
     return [name for name in names if name.rpartition("@")[2] not in dask_scheduler.clients]
 
 
-def _dashboard(client: Any) -> str | None:
-    with contextlib.suppress(Exception):  # older schedulers do not say
-        return str(client.dashboard_link) or None
+def _dashboard(client: Client) -> str | None:
+    """Where a scheduler shows its dashboard, if it has one."""
+    with contextlib.suppress(Exception):  # a scheduler that does not know our package
+        if client.run_on_scheduler(_has_dashboard):
+            return str(client.dashboard_link)
     return None
+
+
+def _has_dashboard(dask_scheduler: Scheduler) -> bool:
+    return bool(dask_scheduler.http_application.applications)  # it names an address in any case
