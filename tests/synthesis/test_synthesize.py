@@ -206,6 +206,17 @@ def test_a_stimulus_that_changed_is_named(interrupted, run, here, pictures):
     assert not here.computed
 
 
+def test_a_finished_store_stays_listed_when_changed_stimuli_are_refused(run, pictures, tmp_path):
+    whole = (pictures / "03.png").read_bytes()
+    (pictures / "03.png").write_bytes(b"no image")
+    run()
+    (pictures / "03.png").write_bytes(whole)
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(pictures / "01.png")
+    with pytest.raises(InputValueError, match=r"stimuli changed since .*: 01.png"):
+        run(resume=True)
+    assert bc.verify(tmp_path / "out", progress=False).ok
+
+
 def test_other_stimuli_are_refused_without_reading_them(interrupted, run, here, tmp_path):
     with pytest.raises(InputValueError, match=r"asked for something else.*count was 10, is 9"):
         run(stimuli=write_pictures(tmp_path / "fewer", 9), name="pictures")
@@ -232,6 +243,22 @@ def test_a_stimulus_that_was_repaired_is_computed_again(run, here, pictures, tmp
     done = run(resume=True)
     assert here.computed == [(0, 0)] and not done.skipped
     assert not np.isnan(done.store().responses(LINEAR, stimuli="pictures").values).any()
+
+
+def test_a_stimulus_that_could_not_be_read_for_a_while_is_computed_again(run, here, pictures, tmp_path):
+    import os
+
+    picture, whole = pictures / "03.png", (pictures / "03.png").read_bytes()
+    before = picture.stat()
+    picture.write_bytes(b"x" * len(whole))
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert len(run().skipped) == 1
+    picture.write_bytes(whole)
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    here.computed.clear()
+    done = synthesize(output=tmp_path / "out", resume=True, progress=False, on_note=here.notes.append)
+    assert here.computed == [(0, 0)] and not done.skipped and here.compared == 0
+    assert bc.verify(tmp_path / "out", progress=False).ok
 
 
 def test_a_stimulus_that_only_one_pass_could_read_is_tried_again(run, here, pictures):

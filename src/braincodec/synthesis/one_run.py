@@ -14,13 +14,14 @@ from braincodec.synthesis.arrays import create_groups, resume_groups
 from braincodec.synthesis.at_hand import Workers, check_room
 from braincodec.synthesis.cluster import Cluster, open_cluster
 from braincodec.synthesis.completion import finish_store, skipped_stimuli
+from braincodec.synthesis.digests import UNREADABLE, digests_of
 from braincodec.synthesis.engine import check_stimuli, run_blocks, stimuli_to_check
 from braincodec.synthesis.job import Job, worker_bytes
 from braincodec.synthesis.plan import Block, Plan
 from braincodec.synthesis.preparing import Prepared, forecast_of
 from braincodec.synthesis.records import BlockRecord, discard_blocks, finished_blocks
 from braincodec.synthesis.request import where_models_are
-from braincodec.synthesis.stored_plan import unfinish, write_plan
+from braincodec.synthesis.stored_plan import write_plan
 
 MOST_CHANGED_SHOWN = 5
 
@@ -80,19 +81,18 @@ class Run:
             self.prepared.refuse_if_changed()
             self.prepared.situation.make_room(self.place)
             labelled = self.earlier is not None and resume_groups(self.place, self.plan)
-            records = finished_blocks(self.place, self.plan)
-            missing = any(block not in records for block in self.plan.blocks())
-            compare = bool(records) and self.prepared.stimuli_may_differ
-            if self.earlier is not None and self.earlier.finished and labelled and not missing and not compare:
-                self.said(f"{self.place.address} is complete already")
-                return skipped_stimuli(records)
-            if missing:
-                unfinish(self.place, self.plan)
+            found = finished_blocks(self.place, self.plan)
+            kept = self._without_readable_again(found)
+            missing = any(block not in kept for block in self.plan.blocks())
+            compare = bool(found) and self.prepared.stimuli_may_differ
             if missing or compare:
-                self._compute(records, compare=compare, labelled=labelled)
-                records = finished_blocks(self.place, self.plan)
+                self._compute(found, kept, compare=compare, labelled=labelled)
             elif not labelled:
                 self._make_arrays()
+            if self.earlier is not None and self.earlier.finished and labelled and not missing:
+                self.said(f"{self.place.address} is complete already")
+                return skipped_stimuli(kept)
+            records = finished_blocks(self.place, self.plan)
             finish_store(self.place, self.plan, self.prepared.stimuli.ids, records)
         return skipped_stimuli(records)
 
@@ -105,7 +105,10 @@ class Run:
             self.place.write(name, content)
         create_groups(self.place, self.plan, planned.templates)
 
-    def _compute(self, records: dict[Block, BlockRecord], *, compare: bool, labelled: bool) -> None:
+    def _compute(
+        self, found: dict[Block, BlockRecord], kept: dict[Block, BlockRecord], *, compare: bool, labelled: bool
+    ) -> None:
+        """Compute the blocks that are not kept, unless stimuli of those that were found have changed."""
         request = self.plan.request
         with open_cluster(
             self.workers.cluster,
@@ -120,7 +123,15 @@ class Run:
                 self.said(f"dashboard: {cluster.dashboard}")
             if not labelled:  # while workers start
                 self._make_arrays()
-            self._run_blocks(cluster, self._unchanged(cluster, records) if compare else records)
+            if compare:
+                self._refuse_changed(cluster, found)
+            pending = [block for block in self.plan.blocks() if block not in kept]
+            if not pending:
+                return
+            discard_blocks(
+                self.place, self.plan, set(found) - set(kept)
+            )  # from here on nothing is listed until the end
+            self._run_blocks(cluster, kept)
             now = finished_blocks(self.place, self.plan)
             again = read_by_another_pass(self.plan, now)
             if again:
@@ -134,8 +145,8 @@ class Run:
         with progress_bar("synthesize", total, done=done, show=self.progress) as advance:
             run_blocks(cluster, self.job, pending, finished=kept, on_done=lambda one: advance(one.end - one.begin))
 
-    def _unchanged(self, cluster: Cluster, records: dict[Block, BlockRecord]) -> dict[Block, BlockRecord]:
-        """The finished blocks whose stimuli show what they did; those with repaired stimuli are forgotten."""
+    def _refuse_changed(self, cluster: Cluster, records: dict[Block, BlockRecord]) -> None:
+        """Raise where a stimulus shows something else than in a finished block."""
         self.said("the files of the stimuli are not as they were when this synthesis was begun: contents are compared")
         with progress_bar("compare stimuli", stimuli_to_check(records), show=self.progress) as advance:
             found = check_stimuli(cluster, self.job, records, on_done=advance)
@@ -146,11 +157,18 @@ class Run:
                 f"stimuli changed since {self.place.address} was begun: {', '.join(names)}{more}; put the images back, "
                 "or begin anew (--overwrite, overwrite=True)"
             )
-        repaired = set(found.repaired)
-        again = [block for block, record in records.items() if repaired & {one.position for one in record.bad}]
+
+    def _without_readable_again(self, records: dict[Block, BlockRecord]) -> dict[Block, BlockRecord]:
+        """The finished blocks but those with a marked stimulus that can be read now.
+
+        Such files need not have changed: a disk or network may have failed for a while.
+        """
+        marked = sorted({one.position for record in records.values() for one in record.bad})
+        now = digests_of(self.prepared.stimuli[marked]) if marked else []
+        readable = {position for position, digest in zip(marked, now, strict=True) if digest != UNREADABLE}
+        again = {block for block, record in records.items() if readable & {one.position for one in record.bad}}
         if again:
-            self.said(f"{len(repaired):,} stimuli can be read now: their {len(again):,} blocks are computed again")
-            discard_blocks(self.place, self.plan, again)
+            self.said(f"{len(readable):,} stimuli can be read now: their {len(again):,} blocks are computed again")
         return {block: record for block, record in records.items() if block not in again}
 
 
