@@ -1,6 +1,6 @@
 """Reading generated responses back: ours through the public call, beside NED's HDF5 and a plain NumPy file.
 
-    python benchmarks/synthesize_reading.py [FOLDER] [--stimuli 73000] [--units 1350] [--rounds 9]
+    python benchmarks/synthesize_reading.py [FOLDER] [--stimuli 73000] [--units 1350] [--block 1024] [--rounds 9]
 
 The responses are those of a linear readout with 200 features: their digits below the first are noise, as those of
 predictions are. All files lie in the memory of the operating system when the clock runs ("warm"). The ways of storing
@@ -25,9 +25,11 @@ from braincodec.responses import build_units, empty_responses
 from braincodec.responses.formats import zarr_store
 from printing import print_rows
 
-MODEL, BLOCK = "fmri-nsd-fwrf", 1024
+MODEL, ROWS = "fmri-nsd-fwrf", 4096
 LIMITS = {"10 neighbours": "15", "10 scattered": "30", "100 units of all": "45", "all": "350, fast 150"}
-Reading = Callable[[np.random.Generator], tuple[object, ...]]
+Index = tuple[object, ...]
+Reading = Callable[[np.random.Generator], Index]
+Way = Callable[[Index], np.ndarray]
 
 
 def predicted(stimuli: int, units: int, features: int = 200) -> np.ndarray:
@@ -37,14 +39,14 @@ def predicted(stimuli: int, units: int, features: int = 200) -> np.ndarray:
     weights = rng.standard_normal((features, units), dtype=np.float32) * spectrum[:, None]
     weights *= rng.uniform(0.05, 0.6, units).astype(np.float32) / np.linalg.norm(weights, axis=0)
     values = np.empty((stimuli, units), np.float32)
-    for start in range(0, stimuli, BLOCK):
-        part = values[start : start + BLOCK]
+    for start in range(0, stimuli, ROWS):
+        part = values[start : start + ROWS]
         part[:] = rng.standard_normal((len(part), features), dtype=np.float32) @ weights
     return values
 
 
-def write_store(folder: Path, values: np.ndarray) -> dict[str, Path]:
-    """The responses in every layout and precision, each a stimulus set of one store; the group of each."""
+def write_store(folder: Path, values: np.ndarray, size: int) -> dict[str, Path]:
+    """The responses in every layout and precision, `size` stimuli a block, each a stimulus set; the group of each."""
     units = build_units(
         ijk=np.stack(np.unravel_index(np.arange(values.shape[1]), (81, 104, 83)), 1),
         rois={"V1": np.arange(values.shape[1]) < 900, "V2": np.arange(values.shape[1]) >= 900},
@@ -57,10 +59,10 @@ def write_store(folder: Path, values: np.ndarray) -> dict[str, Path]:
             name = f"{layout}-{dtype}"
             group = folder / "generated_responses" / MODEL / f"stimuli-{name}" / "subject-01.zarr"
             template = empty_responses(units, dtype)
-            zarr_store.create(group, template, layout=layout, block=BLOCK)
+            zarr_store.create(group, template, layout=layout, block=size)
             array = zarr_store.open_array(group)
-            for start in range(0, len(values), BLOCK):
-                block = values[start : start + BLOCK].astype(dtype)
+            for start in range(0, len(values), size):
+                block = values[start : start + size].astype(dtype)
                 array[start : start + len(block)] = block
             zarr_store.finish(group, template, ids)
             groups[name] = group
@@ -71,14 +73,14 @@ def readings(stimuli: int, units: int) -> dict[str, Reading]:
     """What is asked for, by name: an index into (stimuli, units)."""
     everything = slice(None)
 
-    def neighbours(rng: np.random.Generator) -> tuple[object, ...]:
+    def neighbours(rng: np.random.Generator) -> Index:
         start = int(rng.integers(stimuli - 10))
         return slice(start, start + 10), everything
 
-    def scattered(rng: np.random.Generator) -> tuple[object, ...]:
+    def scattered(rng: np.random.Generator) -> Index:
         return np.sort(rng.choice(stimuli, 10, replace=False)), everything
 
-    def some_units(rng: np.random.Generator) -> tuple[object, ...]:
+    def some_units(rng: np.random.Generator) -> Index:
         start = int(rng.integers(units - 100))
         return everything, slice(start, start + 100)
 
@@ -86,9 +88,9 @@ def readings(stimuli: int, units: int) -> dict[str, Reading]:
     return dict(zip(LIMITS, asked, strict=True))
 
 
-def ways_of(folder: Path, values: np.ndarray) -> tuple[dict[str, Callable[[tuple[object, ...]], np.ndarray]], dict]:
+def ways_of(folder: Path, values: np.ndarray, size: int) -> tuple[dict[str, Way], dict[str, int]]:
     """A function that reads an index for each way of storing, and the bytes on disk of each."""
-    groups = write_store(folder, values)
+    groups = write_store(folder, values, size)
     with h5py.File(folder / "ned.h5", "w") as file:
         file["synthetic_neural_responses"] = values
     np.save(folder / "plain.npy", values)
@@ -96,8 +98,8 @@ def ways_of(folder: Path, values: np.ndarray) -> tuple[dict[str, Callable[[tuple
     mapped = np.load(folder / "plain.npy", mmap_mode="r")
     store = bc.open_store(folder)
 
-    def ours(name: str, again: bool) -> Callable[[tuple[object, ...]], np.ndarray]:
-        def read(index: tuple[object, ...]) -> np.ndarray:
+    def ours(name: str, again: bool) -> Way:
+        def read(index: Index) -> np.ndarray:
             here = bc.open_store(folder) if again else store
             return here.responses(MODEL, stimuli=name, subject=1)[index].values
 
@@ -112,7 +114,7 @@ def ways_of(folder: Path, values: np.ndarray) -> tuple[dict[str, Callable[[tuple
     return ways, sizes
 
 
-def measured(ways: dict, asked: dict[str, Reading], rounds: int) -> dict[tuple[str, str], list[float]]:
+def measured(ways: dict[str, Way], asked: dict[str, Reading], rounds: int) -> dict[tuple[str, str], list[float]]:
     """Milliseconds of each reading in each way, the ways taking turns."""
     rng = np.random.default_rng(1)
     spent: dict[tuple[str, str], list[float]] = {(way, what): [] for way in ways for what in asked}
@@ -133,11 +135,12 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, help="where the files go; default: a temporary folder")
     parser.add_argument("--stimuli", type=int, default=73_000)
     parser.add_argument("--units", type=int, default=1350)
+    parser.add_argument("--block", type=int, default=1024, help="stimuli that are written at once")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         values = predicted(options.stimuli, options.units)
-        ways, sizes = ways_of(Path(folder), values)
+        ways, sizes = ways_of(Path(folder), values, options.block)
         del values
         asked = readings(options.stimuli, options.units)
         spent = measured(ways, asked, options.rounds)
@@ -147,7 +150,9 @@ def main() -> None:
             | {f"{what} (ms)": f"{np.median(spent[way, what]):.1f} ({min(spent[way, what]):.1f})" for what in asked}
             for way in ways
         ]
-        print(f"{options.stimuli:,} stimuli x {options.units:,} units, median of {options.rounds} (fastest)")
+        print(
+            f"{options.stimuli:,} stimuli x {options.units:,} units, blocks of {options.block:,}, median of {options.rounds} (fastest)"
+        )
         print_rows([*rows, {"stored as": "at most", "size, of NED's": "1, float16 0.5"} | LIMITS])
 
 

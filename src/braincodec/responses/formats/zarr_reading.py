@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +76,8 @@ def open_zarr(address: str, storage_options: dict[str, Any] | None) -> xr.DataAr
     """
     import zarr
 
-    group = zarr.open_group(address, mode="r", storage_options=storage_options)
+    with _threads():
+        group = zarr.open_group(address, mode="r", storage_options=storage_options)
     arrays: dict[str, Any] = dict(group.arrays())
     if VARIABLE not in arrays:
         raise DamagedFileError(f"{address} holds no variable {VARIABLE!r} (it holds {', '.join(arrays) or 'nothing'})")
@@ -88,6 +92,23 @@ def open_zarr(address: str, storage_options: dict[str, Any] | None) -> xr.DataAr
     lazy = xr.Variable(_dims(values), indexing.MemoryCachedArray(indexing.CopyOnWriteArray(unread)), attrs)
     # booleans may be stored as numbers that say so
     return labelled(lazy, of_stimuli, xr.decode_cf(units, mask_and_scale=False), dict(group.attrs), address)
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[None]:
+    """As many threads as processors for what Zarr reads in this process from now on, unless the user has set a number.
+
+    By default there are four more, which only take turns: on two processors that costs a fifth of the time.
+    """
+    import zarr
+
+    if zarr.config.get("threading.max_workers", None) is not None:
+        yield
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # Zarr makes its threads once, at the first reading
+    with zarr.config.set({"threading.max_workers": max(cores, 2)}):
+        yield
 
 
 def _label(array: zarr.Array) -> xr.Variable:
