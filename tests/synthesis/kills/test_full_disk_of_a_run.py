@@ -37,10 +37,10 @@ def test_a_full_disk_ends_the_run_in_words_and_with_room_it_goes_on(study, undis
         assert before.items() <= now.items()
         return now
 
-    assert not ends_for_want_of_room(left=8 * 2**10)
+    assert not ends_for_want_of_room(left=48 * 2**10)
     kept = ends_for_want_of_room(left=600 * 2**10)
     assert 0 < len(kept) < study.blocks
-    run_until_killed(study, output, log, at=1, after="groups.json")
+    run_until_killed(study, output, log, at=1)
     every = output.records()
     assert kept.items() <= every.items() and len(every) == study.blocks
     ends_for_want_of_room(left=0)

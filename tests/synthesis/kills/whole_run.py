@@ -152,8 +152,10 @@ class Running:
 
 @contextlib.contextmanager
 def started(output: Output, *words: str, log: Path, program: str = COMMAND, **environment: str) -> Iterator[Running]:
-    """Run ``braincodec synthesize`` beside the test, in a session of its own; it is gone after the block."""
-    variables = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    """Run ``braincodec synthesize`` beside the test, in a session of its own; it leaves no folder of ours behind."""
+    temporary = log.with_name("temporary")
+    temporary.mkdir(exist_ok=True)
+    variables = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)} | environment
     with log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-c", program, "synthesize", "--output", output.address, *words],
@@ -166,6 +168,8 @@ def started(output: Output, *words: str, log: Path, program: str = COMMAND, **en
     running = Running(process, log, output)
     try:
         yield running
+        assert running.ended, "a test waits for the end of its runs, or kills them"
+        until(lambda: not list(temporary.glob("braincodec-*")), 30)
     finally:
         if not running.ended:
             running.kill()
