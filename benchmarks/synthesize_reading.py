@@ -150,9 +150,8 @@ def main() -> None:
             | {f"{what} (ms)": f"{np.median(spent[way, what]):.1f} ({min(spent[way, what]):.1f})" for what in asked}
             for way in ways
         ]
-        print(
-            f"{options.stimuli:,} stimuli x {options.units:,} units, blocks of {options.block:,}, median of {options.rounds} (fastest)"
-        )
+        print(f"{options.stimuli:,} stimuli x {options.units:,} units, {options.block:,} stimuli a block;", end=" ")
+        print(f"median of {options.rounds} (fastest)")
         print_rows([*rows, {"stored as": "at most", "size, of NED's": "1, float16 0.5"} | LIMITS])
 
 
