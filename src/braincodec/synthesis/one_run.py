@@ -128,9 +128,9 @@ class Run:
             pending = [block for block in self.plan.blocks() if block not in kept]
             if not pending:
                 return
-            discard_blocks(
-                self.place, self.plan, set(found) - set(kept)
-            )  # from here on nothing is listed until the end
+            forgotten = set(found) - set(kept)
+            if forgotten or (self.earlier is not None and self.earlier.finished):
+                discard_blocks(self.place, self.plan, forgotten)  # from here on nothing is listed until the end
             self._run_blocks(cluster, kept)
             now = finished_blocks(self.place, self.plan)
             again = read_by_another_pass(self.plan, now)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WEIGHT_BYTES_OF_A_PASS = 256 * 2**20
 # what the responses of one block may take; a worker holds two
 BYTES_OF_A_BLOCK = 256 * 2**20
-MOST_STIMULI_OF_A_BLOCK = 1024
+MOST_STIMULI_OF_A_BLOCK = 2048
 # of one pass, so that several workers have work, and a lost one is soon done again
 FEWEST_BLOCKS = 16
 # activations and responses of one forward pass
@@ -268,7 +268,7 @@ def sizes(request: Request, *, preferred: int, image_bytes: int, values: int) ->
     --------
     >>> request = Request(models=("m",), stimuli="s", count=73_000, fingerprint="")
     >>> sizes(request, preferred=48, image_bytes=2**24, values=1350)
-    (32, 1024)
+    (32, 2048)
     >>> sizes(request, preferred=48, image_bytes=2**24, values=2_000_000)
     (32, 32)
     """
