@@ -14,7 +14,7 @@ COUNT = 80
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
-    """A region whose network takes a while, voxels, and two EEG subjects; in three passes."""
+    """A region whose network takes a while, voxels, and two EEG subjects, in three passes; an image is damaged."""
     folder = tmp_path_factory.mktemp("study")
     fwrf(5, seed=1, roi="V1").save(folder / "models" / "fmri-fwrf" / "subject-01" / "roi-V1")
     gaussian().save(folder / "models" / "fmri-gaussian" / "subject-01")
@@ -23,6 +23,7 @@ def study(tmp_path_factory):
     (folder / "images").mkdir()
     for number, pixels in enumerate(images(COUNT, 48)):
         Image.fromarray(pixels).save(folder / "images" / f"{number:03d}.png")
+    (folder / "images" / "055.png").write_bytes(b"damaged")
     return Study(folder, blocks=3 * COUNT // 4)
 
 

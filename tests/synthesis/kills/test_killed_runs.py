@@ -47,7 +47,7 @@ def test_a_run_that_lost_a_worker_and_was_then_killed_goes_on_by_what_the_store_
     kept = output.records()
     assert 0 < len(kept) < study.blocks
     assert bc.open_store(output.address).response_sets().empty
-    with started(output, "--resume", log=tmp_path / "log") as run:
+    with started(output, "--resume", "--workers", "1", log=tmp_path / "log") as run:
         assert run.wait() == 0, run.said
     assert "goes on, " in run.said and "blocks are there" in run.said
     assert kept.items() <= output.records().items()
