@@ -1,6 +1,6 @@
 """Reading generated responses back: ours through the public call, beside NED's HDF5 and a plain NumPy file.
 
-    python benchmarks/synthesize_reading.py [FOLDER] [--stimuli 73000] [--units 1350] [--block 1024] [--rounds 9]
+    python benchmarks/synthesize_reading.py [FOLDER] [--stimuli 73000] [--units 1350] [--block 2048] [--rounds 9]
 
 The responses are those of a linear readout with 200 features: their digits below the first are noise, as those of
 predictions are. All files lie in the memory of the operating system when the clock runs ("warm"). The ways of storing
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, help="where the files go; default: a temporary folder")
     parser.add_argument("--stimuli", type=int, default=73_000)
     parser.add_argument("--units", type=int, default=1350)
-    parser.add_argument("--block", type=int, default=1024, help="stimuli that are written at once")
+    parser.add_argument("--block", type=int, default=2048, help="stimuli that are written at once")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
