@@ -149,7 +149,9 @@ class Forecast:
             if passes and what:
                 times = f"{len(passes)} times" if len(passes) > 1 else "once"
                 lines.append(f"shared        {what}: {times} in place of {arrays}")
-        return lines or ["shared        nothing: each array has a network and a form of images of its own"]
+        if not lines and self.arrays > 1:
+            lines.append("shared        nothing: each array has a network and a form of images of its own")
+        return lines
 
     def _costs(self) -> list[str]:
         request = self.plan.request
