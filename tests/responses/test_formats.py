@@ -178,7 +178,7 @@ def test_chunks_divide_shards_and_both_stay_small(row_shape, block):
     shard = shard_shape(row_shape, 4, block)
     chunk = zarr_chunk_shape(row_shape, 4, shard[0])
     assert all(outer % inner == 0 for outer, inner in zip(shard, chunk, strict=True))
-    assert np.prod(chunk) * 4 <= 1.25 * 2**20
+    assert np.prod(chunk) * 4 <= 800 * 2**10
     if block is None:
         assert np.prod(shard) * 4 <= max(34 * 2**20, 1.1 * np.prod(row_shape) * 4)
     else:
@@ -193,7 +193,7 @@ def test_a_block_of_stimuli_is_whole_files_of_the_array(layout, dtype):
     options = array_options((1350,), dtype, ("stimulus", "unit"), layout=layout, block=1024)
     array = zarr.create_array(zarr.storage.MemoryStore(), shape=(3000, 1350), **options)
     assert 1024 % array.chunks[0] == 0
-    assert array.shards == ((1024, 1350) if layout == "default" else None)
+    assert (array.shards or (None,))[0] == (1024 if layout == "default" else None)
     assert bool(array.compressors) == (layout == "default")
     assert array.metadata.dimension_names == ("stimulus", "unit")
     assert np.isnan(array.fill_value)

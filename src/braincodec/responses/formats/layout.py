@@ -15,7 +15,7 @@ Layout = Literal["default", "fast"]
 LAYOUTS = get_args(Layout)
 # Zarr: every chunk that is read costs about 0.2 ms beside its bytes, a shard as much again, and a stimulus costs the
 # chunks of all its neighbours; these make ten scattered stimuli about as dear as a hundred units of all stimuli
-ZARR_CHUNK_BYTES = {"default": 1_280 * 2**10, "fast": 2 * 2**20}
+ZARR_CHUNK_BYTES = {"default": 800 * 2**10, "fast": 2 * 2**20}
 ZARR_ROWS_BYTES = 8 * 2**20
 LEAST_STIMULI, MOST_STIMULI = 16, 1024
 
@@ -108,7 +108,7 @@ def shard_shape(row_shape: tuple[int, ...], itemsize: int, block: int | None = N
     Examples
     --------
     >>> shard_shape((7600,), 4), shard_shape((327_684,), 4), shard_shape((1350,), 4, 512)
-    ((1024, 7602), (16, 327692), (512, 1350))
+    ((1024, 7600), (16, 327704), (512, 1352))
     """
     if block is None:
         block = min(_stimuli_in(SHARD_BYTES, row_shape, itemsize), SHARD_STIMULI)
@@ -124,7 +124,7 @@ def zarr_chunk_shape(
     Examples
     --------
     >>> zarr_chunk_shape((1350,), 4, 1024), zarr_chunk_shape((1350,), 4, 1000), zarr_chunk_shape((4, 17, 100), 4, 256)
-    ((1024, 270), (1000, 270), (256, 1, 9, 100))
+    ((1024, 193), (1000, 193), (256, 1, 6, 100))
     """
     least = min(_stimuli_in(SHARD_BYTES, row_shape, itemsize), LEAST_STIMULI)
     wanted = min(max(_stimuli_in(ZARR_ROWS_BYTES, row_shape, itemsize), least), MOST_STIMULI, block)
@@ -133,7 +133,7 @@ def zarr_chunk_shape(
     inner: list[int] = []
     for size in reversed(row_shape):
         parts = -(-size // left)
-        # equal parts, so that the last one is not padded
+        # equal parts, so that the last one is hardly padded
         inner.insert(0, max(-(-size // max(parts, 1)), 1))
         left = max(left // inner[0], 1)
     return (stimuli, *inner)
