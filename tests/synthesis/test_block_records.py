@@ -27,6 +27,7 @@ from braincodec.synthesis.records import (
     record_name,
     write_block,
 )
+from braincodec.synthesis.stored_plan import job_folder
 from braincodec.synthesis.verifying import verify
 
 from .object_store import bucket, s3_server
@@ -219,6 +220,17 @@ def test_a_store_is_not_finished_without_all_blocks_ids_and_labels(tmp_path):
     with pytest.raises(DamagedFileError, match="labels of units"):
         finish_store(place, plan, stimulus_ids(20), records)
     assert read_completion(place, plan) is None
+
+
+def test_a_finished_store_holds_nothing_that_killed_workers_left(tmp_path):
+    plan, place = small_plan(), open_place(tmp_path)
+    begin(place, plan)
+    records = {block: write_block(place, plan, block, computed(plan, block)) for block in plan.blocks()}
+    group = tmp_path / plan.outputs[0].place
+    for folder in (group / "responses", group.parent, tmp_path / job_folder(plan) / "blocks"):
+        (folder / ".unfinished-0123456789ab").touch()
+    finish_store(place, plan, stimulus_ids(plan.request.count), records)
+    assert not list(tmp_path.rglob(".unfinished-*"))
 
 
 def test_what_does_not_fit_the_block_is_refused_before_anything_is_written(tmp_path):

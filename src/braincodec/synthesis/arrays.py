@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import posixpath
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,14 @@ def resume_groups(place: Place, plan: Plan) -> bool:
     InputValueError
         When the arrays that are there were laid out by another version.
     """
-    for folder in (*(output.place for output in plan.outputs), job_folder(plan)):
-        place.sweep(folder)
+    sweep_unfinished(place, plan)
     return _refuse_other_layout(place, plan) and read_groups(place, plan) is not None
+
+
+def sweep_unfinished(place: Place, plan: Plan) -> None:
+    """Remove the files that killed workers were about to write; nobody may be writing."""
+    for folder in {*(posixpath.dirname(output.place) for output in plan.outputs), job_folder(plan)}:
+        place.sweep(folder)
 
 
 def read_groups(place: Place, plan: Plan) -> Groups | None:

@@ -16,7 +16,7 @@ from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.responses.staging import skipped_attributes
 from braincodec.stimuli import BadStimulus
 from braincodec.store.response_description import description_name
-from braincodec.synthesis.arrays import ROOT, Group, read_groups
+from braincodec.synthesis.arrays import ROOT, Group, read_groups, sweep_unfinished
 from braincodec.synthesis.machine import Machine
 from braincodec.synthesis.place import Place
 from braincodec.synthesis.plan import FORMAT, Block, Output, Plan
@@ -112,6 +112,7 @@ def finish_store(
     groups = read_groups(place, plan)
     if groups is None:
         raise DamagedFileError(f"the labels of units in {place.address} are missing or damaged; run it again")
+    sweep_unfinished(place, plan)
     of_stimuli = stimulus_files(stimulus_ids)
     files: dict[str, FileFacts] = {}
     roundings: dict[str, Rounding] = {}
