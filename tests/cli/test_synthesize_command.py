@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def test_what_is_wrong_is_said_in_one_line(synthesize, tmp_path, options, words)
     assert not (tmp_path / "out").exists()
 
 
+def test_arrays_whose_black_and_white_are_said_are_taken(synthesize, tmp_path):
+    np.save(tmp_path / "a set.npy", np.linspace(0, 1, 3 * 8 * 8 * 3, dtype=np.float32).reshape(3, 8, 8, 3))
+    images = ["--stimuli", tmp_path / "a set.npy"]
+    assert "--value-range 0,1" in synthesize(*images, "--dry-run").err
+    outcome = synthesize(*images, "--value-range", "0,1", "--dry-run")
+    assert outcome.code == 0 and "a-set: 3 stimuli" in outcome.out
+
+
 def test_a_store_or_an_earlier_run_is_needed(run, tmp_path):
     outcome = run("synthesize", "-m", "all", "--stimuli", tmp_path, "-o", tmp_path / "out")
     assert outcome.code == 1 and "no store given" in outcome.err
@@ -81,24 +90,25 @@ def test_a_store_or_an_earlier_run_is_needed(run, tmp_path):
 
 def test_from_images_to_a_verified_store(synthesize, run, gabor_store, pictures, tmp_path, monkeypatch):
     (pictures / "0002.png").write_bytes(b"no image")
-    small = ("--workers", "2", "--block", "2", "--tile", "2")
+    output = tmp_path / "my responses"
+    small = ("--workers", "2", "--block", "2", "--tile", "2", "-o", output)
     outcome = synthesize(*small)
     assert outcome.code == 0, outcome.err
     assert "1 of 4 images cannot be read; their responses are NaN:\n  0002.png" in outcome.err
-    assert outcome.out.startswith(f"{tmp_path / 'out'}: responses of {MODEL} to 4 stimuli (pictures), 2 arrays")
-    found = bc.open_store(tmp_path / "out").responses(MODEL, stimuli="pictures", subject=2)
+    assert outcome.out.startswith(f"{output}: responses of {MODEL} to 4 stimuli (pictures), 2 arrays")
+    found = bc.open_store(output).responses(MODEL, stimuli="pictures", subject=2)
     good = [0, 1, 3]
     expected = bc.open_store(gabor_store).encoder(MODEL, 2).encode(pictures, progress=False, on_bad="skip")
     np.testing.assert_allclose(found.values[good], expected.values, rtol=1e-4, atol=1e-5)
     assert np.isnan(found.values[2]).all()
-    assert run("verify", tmp_path / "out").code == 0
-    listed = run("responses", "list", "--store", tmp_path / "out")
+    assert run("verify", output).code == 0
+    listed = run("responses", "list", "--store", output)
     assert MODEL in listed.out and "pictures" in listed.out
     shown = next(line for line in outcome.out.splitlines() if "responses show" in line)
-    assert run(*shown.split()[1:]).code == 0
+    assert run(*shlex.split(shown)[1:]).code == 0
     # another store in the environment is not where the models of this one were
     monkeypatch.setenv("BRAINCODEC_STORE", "nowhere")
-    again = run("synthesize", "-o", tmp_path / "out", "--resume")
+    again = run("synthesize", "-o", output, "--resume")
     assert again.code == 0 and "complete already" in again.err
     refused = synthesize(*small)
     assert refused.code == 1 and "--resume" in refused.err and "--overwrite" in refused.err

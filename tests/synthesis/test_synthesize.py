@@ -332,6 +332,7 @@ def test_images_in_memory_have_to_be_given_again(run, here, tmp_path):
         ({"stimuli": "no/such/folder"}, MissingFileError, "no/such/folder"),
         ({"name": "a/b"}, InputValueError, "such as 'a-b'"),
         ({"tile": 4, "block": 6}, InputValueError, "not made of whole tiles"),
+        ({"tile": 2**40, "block": None}, InputValueError, "tiles of 1,099,.* free: take smaller ones"),
         ({"cluster": "slrum"}, UnknownNameError, "did you mean 'slurm'"),
         ({"workers": 0}, InputValueError, "workers must be a whole number"),
         ({"cluster_options": {"queue": "gpu"}}, InputValueError, "cluster='slurm'"),
@@ -394,6 +395,18 @@ def test_a_dry_run_tells_everything_and_writes_nothing(models, pictures, tmp_pat
     ):
         assert expected in words
     assert forecast.seconds > 0
+
+
+def test_a_tile_beyond_the_memory_is_refused_before_it_is_tried(models, pictures, tmp_path):
+    with pytest.raises(InputValueError, match=r"take a worker about .* of memory"):
+        plan_synthesis(models, LINEAR, stimuli=pictures, output=tmp_path / "out", tile=2**40)
+
+
+def test_one_stimulus_is_one(models, pictures, tmp_path):
+    forecast = plan_synthesis(
+        models, LINEAR, stimuli=[sorted(pictures.iterdir())[0]], name="one", output=tmp_path / "out", probe_seconds=0
+    )
+    assert "of 1 stimulus, float32" in str(forecast)
 
 
 def test_a_dry_run_of_an_interrupted_run_counts_what_is_left(interrupted, models, pictures, tmp_path):

@@ -89,8 +89,10 @@ def size(count: int | None) -> str:
     Examples
     --------
     >>> size(3_700_000_000), size(12_000), size(None)
-    ('3.70 GB', '0.0 MB', '')
+    ('3.70 GB', '12.0 kB', '')
     """
     if count is None:
         return ""
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+    if count >= 1e9:
+        return f"{count / 1e9:.2f} GB"
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,10 +15,12 @@ from braincodec.cli.options import (
     StoreAddress,
     open_given_store,
     parse_names,
+    parse_pair,
     parse_settings_of,
     parse_subjects,
 )
 from braincodec.cli.output import note, say, say_json, size
+from braincodec.errors import InputValueError
 from braincodec.subjects import ALL
 
 if TYPE_CHECKING:
@@ -47,6 +50,9 @@ def synthesize(
     store: StoreAddress = None,
     subjects: Annotated[str, typer.Option("--subjects", help="1, or several: 1,2 or 1-4, or all.")] = ALL,
     rois: Annotated[str, typer.Option("--rois", help="Regions, each an array of its own: V1,V2, or all.")] = ALL,
+    value_range: Annotated[
+        str | None, typer.Option("--value-range", help="Black and white of arrays, 0,1; floats need it.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Of the stimulus set in the store; default: the folder's or file's.")
     ] = None,
@@ -102,11 +108,10 @@ def synthesize(
     arguments: dict[str, Any] = {
         "store": None if again else open_given_store(store, anonymous),
         "models": models,
-        "stimuli": stimuli,
         "output": output,
         "subjects": parse_subjects(subjects),
         "rois": parse_names(rois) or ALL,
-        "name": name,
+        **_images(stimuli, name, value_range),
         "skip_missing": skip_missing,
         "cluster": cluster,
         "workers": workers,
@@ -131,6 +136,19 @@ def synthesize(
     _say_result(run.synthesize(**arguments, on_note=note), as_json)
 
 
+def _images(stimuli: str | None, name: str | None, value_range: str | None) -> dict[str, Any]:
+    """The stimuli and the name of their set; those whose black and white are said are opened here."""
+    values = parse_pair(value_range, "--value-range", ",")
+    if values is None:
+        return {"stimuli": stimuli, "name": name}
+    if stimuli is None:
+        raise InputValueError("--value-range is about the images of --stimuli: give both")
+    from braincodec.stimuli import StimulusSet
+    from braincodec.synthesis.named_stimuli import name_of_path
+
+    return {"stimuli": StimulusSet.open(stimuli, value_range=values), "name": name or name_of_path(stimuli)}
+
+
 def _say_forecast(forecast: Forecast, as_json: bool) -> None:
     if not as_json:
         say(str(forecast))
@@ -151,6 +169,8 @@ def _say_forecast(forecast: Forecast, as_json: bool) -> None:
 
 
 def _say_result(done: Synthesis, as_json: bool) -> None:
+    from braincodec.synthesis.forecast import stimuli_in_words
+
     request = done.plan.request
     if as_json:
         say_json(
@@ -177,9 +197,9 @@ def _say_result(done: Synthesis, as_json: bool) -> None:
     images = request.count * arrays
     rate = "an earlier run was completed" if done.resumed else f"{images / max(done.seconds, 1e-9):,.1f} responses/s"
     say(
-        f"{done.address}: responses of {', '.join(request.models)} to {request.count:,} stimuli ({request.stimuli}), "
-        f"{arrays:,} array{'s' * (arrays != 1)}, {request.stored_dtype}, {size(done.plan.stored_bytes)} before "
-        f"compression; {done.seconds:.1f} s, {rate}"
+        f"{done.address}: responses of {', '.join(request.models)} to {stimuli_in_words(request.count)} "
+        f"({request.stimuli}), {arrays:,} array{'s' * (arrays != 1)}, {request.stored_dtype}, "
+        f"{size(done.plan.stored_bytes)} before compression; {done.seconds:.1f} s, {rate}"
     )
     for line in _next_steps(done):
         say(line)
@@ -187,14 +207,15 @@ def _say_result(done: Synthesis, as_json: bool) -> None:
 
 def _next_steps(done: Synthesis) -> list[str]:
     first, stimuli = done.plan.outputs[0], done.plan.request.stimuli
-    roi = f" --roi {first.roi}" if first.roi is not None else ""
+    roi = f" --roi {shlex.quote(first.roi)}" if first.roi is not None else ""
     python = f', roi="{first.roi}"' if first.roi is not None else ""
     subject = first.subject if isinstance(first.subject, int) else f'"{first.subject}"'
+    address = shlex.quote(done.address)
     return [
         "",
         "Next:",
-        f"  braincodec verify {done.address}",
-        f"  braincodec responses show --store {done.address} --model {first.model} --stimuli {stimuli} "
+        f"  braincodec verify {address}",
+        f"  braincodec responses show --store {address} --model {first.model} --stimuli {stimuli} "
         f"--subject {first.subject}{roi}",
         "in Python:",
         f'  bc.open_store("{done.address}").responses("{first.model}", stimuli="{stimuli}", subject={subject}{python})',

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braincodec.errors import OutputError
+from braincodec.errors import InputValueError, OutputError
+from braincodec.memory import free_main_memory
 from braincodec.synthesis.cluster import LOCAL, SLURM, check_cluster, open_cluster
 from braincodec.synthesis.cluster.local import default_workers
 from braincodec.synthesis.forecast import Forecast, size
@@ -39,6 +40,24 @@ class Workers:
     def check(self) -> None:
         """Refuse what is no cluster."""
         check_cluster(self.cluster, workers=self.number, options=self.options)
+
+    def check_memory(self, plan: Plan) -> None:
+        """Refuse a tile or block that somebody asked for and this machine's memory does not hold, before it fills.
+
+        Raises
+        ------
+        InputValueError
+        """
+        request = plan.request
+        if self.cluster != LOCAL or request.device != "cpu" or (request.tile or request.block) is None:
+            return
+        needed, free = worker_bytes(plan), free_main_memory()
+        if needed > free:
+            tile, block = max(one.tile for one in plan.passes), max(one.block for one in plan.passes)
+            raise InputValueError(
+                f"tiles of {tile:,} images in blocks of {block:,} stimuli take a worker about {size(needed)} of "
+                f"memory, and {size(free)} are free: take smaller ones (--tile, --block), or leave them out"
+            )
 
     def at_hand(self, plan: Plan) -> tuple[int, str]:
         """How many there are or will be, and where, in words.

@@ -158,7 +158,7 @@ class Forecast:
         packed = f", about {size(self.stored_bytes)} compressed (by a probe)" if self.probed.raw_bytes else ""
         kept = f", {request.layout} layout" if request.layout != "default" else ""
         lines = [
-            f"responses     {self.arrays:,} array{'s' * (self.arrays != 1)} of {request.count:,} stimuli, "
+            f"responses     {self.arrays:,} array{'s' * (self.arrays != 1)} of {stimuli_in_words(request.count)}, "
             f"{request.stored_dtype}{kept}: {size(self.raw_bytes)}{packed}"
         ]
         at_work = f"{self.workers} worker{'s' * (self.workers != 1)} {self.where}, {self._one_worker()}"
@@ -187,6 +187,17 @@ class Forecast:
         if not self.fits:
             lines.append("note          the disk has too little room")
         return lines
+
+
+def stimuli_in_words(count: int) -> str:
+    """How many stimuli.
+
+    Examples
+    --------
+    >>> stimuli_in_words(1), stimuli_in_words(73_000)
+    ('1 stimulus', '73,000 stimuli')
+    """
+    return f"{count:,} {'stimulus' if count == 1 else 'stimuli'}"
 
 
 def size(count: int) -> str:

@@ -130,7 +130,7 @@ def worker_bytes(plan: Plan) -> int:
     return PROCESS_BYTES + max(
         one.weight_bytes
         + one.tile * one.image_bytes
-        + BLOCKS_AT_ONCE * COPIES_OF_A_BLOCK * one.block * one.values * itemsize
+        + BLOCKS_AT_ONCE * COPIES_OF_A_BLOCK * min(one.block, plan.request.count) * one.values * itemsize
         for one in plan.passes
     )
 

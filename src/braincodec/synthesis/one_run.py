@@ -73,6 +73,7 @@ class Run:
 
     def work(self) -> list[BadStimulus]:
         """Compute what is missing, and finish the store; gives the stimuli that could not be read."""
+        self.workers.check_memory(self.plan)
         forecast = forecast_of(self.prepared, self.plan, self.workers)
         self.said.show(str(dataclasses.replace(forecast, notes=())))  # these were told
         for words in check_room(forecast):

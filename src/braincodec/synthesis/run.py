@@ -12,7 +12,7 @@ from braincodec.stimuli import BadStimulus
 from braincodec.subjects import ALL
 from braincodec.synthesis.at_hand import Workers
 from braincodec.synthesis.cluster import LOCAL
-from braincodec.synthesis.forecast import Forecast
+from braincodec.synthesis.forecast import Forecast, stimuli_in_words
 from braincodec.synthesis.one_run import Notes, Run
 from braincodec.synthesis.plan import Plan
 from braincodec.synthesis.preparing import forecast_of, prepare
@@ -57,7 +57,7 @@ class Synthesis:
         arrays = len(self.plan.outputs)
         skipped = f", {len(self.skipped):,} of them could not be read" if self.skipped else ""
         return (
-            f"<Synthesis {self.address!r}: {', '.join(request.models)} to {request.count:,} stimuli of "
+            f"<Synthesis {self.address!r}: {', '.join(request.models)} to {stimuli_in_words(request.count)} of "
             f"{request.stimuli!r}{skipped}; {arrays:,} array{'s' * (arrays != 1)} of {request.stored_dtype}>"
         )
 
@@ -284,6 +284,7 @@ def plan_synthesis(
         **settings,
     )
     plan = prepared.plan if prepared.earlier is not None else prepared.planned(progress=progress).plan
+    at_work.check_memory(plan)
     probed = None
     if probe_seconds > 0 and is_here(plan.request.device):
         probed = probe(prepared.store, plan, prepared.stimuli, budget=probe_seconds, progress=progress)
