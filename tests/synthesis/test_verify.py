@@ -12,6 +12,7 @@ import pytest
 
 from braincodec.errors import InputValueError, MissingFileError, OutputError, UnreachableError
 from braincodec.responses import build_responses
+from braincodec.responses.formats import layout
 from braincodec.synthesis.completion import stimulus_files
 from braincodec.synthesis.place import open_place
 from braincodec.synthesis.records import finished_blocks, record_name, write_block
@@ -47,6 +48,21 @@ def store(whole, tmp_path):
     """A copy to be damaged."""
     shutil.copytree(whole.local, tmp_path / "store")
     return open_place(tmp_path / "store")
+
+
+def test_a_store_whose_arrays_another_version_cut_otherwise_is_whole(tmp_path, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(layout, "ZARR_CHUNK_BYTES", {"default": 40, "fast": 40})
+        place = open_place(tmp_path / "store")
+        go_on(place, PLAN, bad=(12,))
+    metadata = json.loads(place.read(f"{FMRI}/responses/zarr.json"))
+    found = verify(place.local, progress=False)
+    assert found.ok, found.problems
+    (sharding,) = metadata["codecs"]
+    options = layout.array_options((5,), "float32", ("stimulus", "unit"), block=PLAN.passes[0].block)
+    assert sharding["configuration"]["chunk_shape"] != list(options["chunks"])
+    flipped(place, SHARD)
+    assert not verify(place.local, progress=False).ok
 
 
 def flipped(place, name, at=0.5):

@@ -216,7 +216,7 @@ def _next_steps(done: Synthesis) -> list[str]:
         "Next:",
         f"  braincodec verify {address}",
         f"  braincodec responses show --store {address} --model {first.model} --stimuli {stimuli} "
-        f"--subject {first.subject}{roi}",
+        f"--subject {shlex.quote(str(first.subject))}{roi}",
         "in Python:",
         f'  bc.open_store("{done.address}").responses("{first.model}", stimuli="{stimuli}", subject={subject}{python})',
     ]

@@ -173,19 +173,35 @@ def encode_block(output: Output, plan: Plan, pass_: Pass, block: Block, values: 
     return {name: files[name].to_bytes() for name in block_files(output, plan, pass_, block)}
 
 
-def decode_block(output: Output, plan: Plan, pass_: Pass, block: Block, files: Mapping[str, bytes]) -> np.ndarray:
+def decode_block(
+    output: Output, plan: Plan, pass_: Pass, block: Block, files: Mapping[str, bytes], metadata: bytes | None = None
+) -> np.ndarray:
     """The values in the files of a block, as `encode_block` took them.
+
+    Parameters
+    ----------
+    output, plan, pass_, block
+        As of `encode_block`.
+    files : mapping of str to bytes
+        By name below the group.
+    metadata : bytes, optional
+        Of the array as it was written: another version may have laid it out in another way. Default: this version's.
 
     Raises
     ------
     DamagedFileError
         When they cannot be decoded.
     """
+    import zarr
     from zarr.core.buffer import default_buffer_prototype
 
+    of_bytes = default_buffer_prototype().buffer.from_bytes
     held, array = _array_in_memory(output, plan, pass_)
-    held.update({name: default_buffer_prototype().buffer.from_bytes(content) for name, content in files.items()})
+    held.update({name: of_bytes(content) for name, content in files.items()})
     try:
+        if metadata is not None:
+            held[METADATA] = of_bytes(metadata)
+            array = zarr.open_array(array.store, path=ARRAY, mode="r")
         return np.asarray(array[block.begin : block.end])
     except Exception as error:  # codecs raise whatever they like for bytes that are not theirs
         raise DamagedFileError(

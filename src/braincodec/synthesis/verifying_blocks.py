@@ -23,8 +23,9 @@ def problems_of_block(
     block: Block,
     record: BlockRecord,
     sizes: Mapping[str, int | None] | None,
+    metadata: bytes | None = None,
 ) -> list[Problem]:
-    """What is wrong with one block of one output; `sizes` where files are not to be read."""
+    """What is wrong with one block of one output; `sizes` where files are not to be read, `metadata` of its array."""
     stated = {name: facts for name, facts in record.files.items() if name.startswith(f"{output.place}/")}
     rows = f"stimuli {block.begin:,} to {block.end - 1:,}"
     if sizes is not None:
@@ -36,7 +37,7 @@ def problems_of_block(
         return problems
     files = {name.removeprefix(f"{output.place}/"): content for name, content in held.items() if content is not None}
     try:
-        values = decode_block(output, plan, one, block, files)
+        values = decode_block(output, plan, one, block, files, metadata)
     except DamagedFileError as error:
         return [Problem(f"{output.place}/{ARRAY}", str(error))]
     holes = {block.begin + row for row in np.flatnonzero(np.isnan(values.reshape(len(block), -1)).all(axis=1))}

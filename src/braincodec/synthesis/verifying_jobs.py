@@ -16,7 +16,7 @@ from braincodec.synthesis.records import BlockRecord, discard_blocks, parse_reco
 from braincodec.synthesis.stored_plan import COMPLETE, PLAN, SYNTHESIS, job_folder, read_plan
 from braincodec.synthesis.verification import Problem
 from braincodec.synthesis.verifying_blocks import problems_of_block
-from braincodec.synthesis.verifying_labels import check_finished, check_labels, check_unlisted
+from braincodec.synthesis.verifying_labels import check_finished, check_labels, check_unlisted, intact_metadata
 
 THREADS = 4
 
@@ -111,11 +111,15 @@ def _check_blocks(
     if not contents:
         sizes = {file.name: file.size for output in plan.outputs for file in place.walk(f"{output.place}/{ARRAY}")}
 
+    laid_out = intact_metadata(place, plan)
+
     def check(item: tuple[Block, BlockRecord]) -> tuple[Block, dict[str, list[Problem]]]:
         block, record = item
         one = plan.passes[block.pass_number]
         return block, {
-            output.place: problems_of_block(place, plan, one, output, block, record, sizes if not contents else None)
+            output.place: problems_of_block(
+                place, plan, one, output, block, record, None if contents else sizes, laid_out.get(output.place)
+            )
             for output in one.outputs
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from braincodec.synthesis.plan import Block, Output, Pass, Plan
 from braincodec.synthesis.records import BlockRecord, record_name
 from braincodec.synthesis.stored_plan import COMPLETE, FileFacts, ids_hash, job_folder, parsed_json
 from braincodec.synthesis.verifying_blocks import differs
+
+# how an array is cut and packed: the version that wrote it decided, and its digest is noted
+LAYOUT = {"chunk_grid", "codecs"}
 
 
 def check_labels(place: Place, plan: Plan, found: JobFindings) -> None:
@@ -36,24 +40,42 @@ def check_labels(place: Place, plan: Plan, found: JobFindings) -> None:
             _check_metadata(place, plan, one, output, found)
 
 
+def intact_metadata(place: Place, plan: Plan) -> dict[str, bytes]:
+    """Metadata of the arrays as they were written, by place of the output; damaged ones are left out."""
+    try:
+        stated = parse_groups(place.read(f"{job_folder(plan)}/{GROUPS}"), plan).stated_files()
+    except DamagedFileError:
+        return {}
+    outputs = [(one, output, f"{output.place}/{METADATA}") for one in plan.passes for output in one.outputs]
+    intact = {}
+    for (one, output, name), content in zip(outputs, place.read_many([name for *_, name in outputs]), strict=True):
+        if content is None or name not in stated or differs(content, stated[name]):
+            continue
+        with contextlib.suppress(DamagedFileError):
+            if not _not_as_planned(parsed_json(content, name), plan, one, output):
+                intact[output.place] = content
+    return intact
+
+
 def _check_metadata(place: Place, plan: Plan, one: Pass, output: Output, found: JobFindings) -> None:
-    """Shape, dtype and codecs of an array against the plan, whatever the digests say."""
+    """Shape and dtype of an array against the plan, whatever the digests say; another version may cut it otherwise."""
     name = f"{output.place}/{METADATA}"
     content = place.read(name)
     if content is None or name in found.files:
         return
     try:
-        there = parsed_json(content, name)
+        words = _not_as_planned(parsed_json(content, name), plan, one, output)
     except DamagedFileError as error:
-        found.add(name, str(error))
-        found.files.append(name)
-        return
-    planned = array_metadata(output, plan, one)
-    different = [key for key in planned if there.get(key) != planned[key]]
-    if different:
-        words = "; ".join(f"{key} is {there.get(key)}, planned is {planned[key]}" for key in different)
+        words = str(error)
+    if words:
         found.add(name, words)
         found.files.append(name)
+
+
+def _not_as_planned(there: Mapping[str, Any], plan: Plan, one: Pass, output: Output) -> str:
+    planned = array_metadata(output, plan, one)
+    different = [key for key in planned if key not in LAYOUT and there.get(key) != planned[key]]
+    return "; ".join(f"{key} is {there.get(key)}, planned is {planned[key]}" for key in different)
 
 
 def check_finished(
