@@ -349,6 +349,23 @@ def test_what_is_wrong_is_said_before_anything_is_written(run, here, tmp_path, c
     assert not (tmp_path / "out").exists() and not here.computed
 
 
+def test_what_was_moved_since_a_run_began_may_be_given_again(models, pictures, here, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(pictures, first / "pictures")
+    shutil.copytree(models.address, first / "models")
+    quiet = {"output": tmp_path / "out", "on_note": str, **QUICK}
+    here.most = 1
+    with pytest.raises(KeyboardInterrupt):
+        synthesize(first / "models", LINEAR, stimuli=first / "pictures", **quiet)
+    here.most = None
+    first.rename(second)
+    with pytest.raises(MissingFileError, match=r"models not found: .*say where they are now \(--store, store=\)"):
+        synthesize(**quiet, resume=True)
+    with pytest.raises(MissingFileError, match=r"stimuli not found: .*now \(--stimuli, stimuli=\)"):
+        synthesize(second / "models", **quiet, resume=True)
+    assert synthesize(second / "models", stimuli=second / "pictures", **quiet, resume=True).resumed
+
+
 def test_nothing_to_go_on_with_is_said(tmp_path):
     with pytest.raises(MissingFileError, match="synthesis to go on with not found"):
         synthesize(output=tmp_path / "out", resume=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -167,8 +168,10 @@ def _as_before(
             f"where the stimuli of {place.address} lie is not recorded, because they were not opened by a path: give "
             "them again (--stimuli, stimuli=)"
         )
-    opened = as_store(store if store is not None else plan.models_address)
-    images = as_published(StimulusSet.open(source), plan.request.stimuli)
+    with _moved("models", "--store, store=", recorded=store is None):
+        opened = as_store(store if store is not None else plan.models_address)
+    with _moved("stimuli", "--stimuli, stimuli=", recorded=stimuli is None):
+        images = as_published(StimulusSet.open(source), plan.request.stimuli)
     now = {"count": len(images), "ids": ids_hash(images.ids), "fingerprint": images.fingerprint()}
     request = plan.request.model_copy(update=now)
     for words, asked in (("stimuli", request), ("settings", given_again(request, settings))):
@@ -180,6 +183,18 @@ def _as_before(
     return Prepared(
         place, opened, images, address, request, Situation(earlier), lambda: Situation(_only(place, name)), notes
     )
+
+
+@contextlib.contextmanager
+def _moved(what: str, options: str, *, recorded: bool) -> Iterator[None]:
+    """Say of what is not found where an earlier run had it that it may be given again."""
+    try:
+        yield
+    except MissingFileError as error:
+        if not recorded:
+            raise
+        hint = f"the run that is gone on with had them there: say where they are now ({options})"
+        raise MissingFileError(error.path, what, hint) from error
 
 
 def _only(place: Place, name: str | None) -> Earlier:
