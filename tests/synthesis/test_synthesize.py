@@ -11,6 +11,7 @@ from PIL import Image
 
 import braincodec as bc
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, OutputError, UnknownNameError
+from braincodec.responses.formats import layout
 from braincodec.synthesis.at_hand import SMALLEST_PART, check_room
 from braincodec.synthesis.run import plan_synthesis, synthesize
 from braincodec.synthesis.stored_plan import jobs
@@ -105,6 +106,22 @@ def test_a_finished_run_is_complete_already(run, here):
     before = len(here.computed)
     assert run(resume=True).resumed and len(here.computed) == before
     assert here.notes[-1].endswith("is complete already")
+
+
+def test_what_another_version_laid_out_is_complete_and_not_written_to(run, here, pictures, monkeypatch):
+    one = sorted(pictures.iterdir())[3]
+    content = one.read_bytes()
+    one.write_bytes(b"no image")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(layout, "ZARR_CHUNK_BYTES", {"default": 40, "fast": 40})
+        run()
+    before = len(here.computed)
+    run(resume=True)
+    assert here.notes[-1].endswith("is complete already") and len(here.computed) == before
+    one.write_bytes(content)
+    with pytest.raises(InputValueError, match="laid out in another way, by braincodec"):
+        run(resume=True)
+    assert len(here.computed) == before
 
 
 def test_a_finished_output_is_not_written_again_unasked(run):

@@ -86,8 +86,16 @@ def create_groups(place: Place, plan: Plan, templates: Mapping[str, xr.DataArray
     place.write(f"{job_folder(plan)}/{GROUPS}", content.encode())
 
 
-def resume_groups(place: Place, plan: Plan) -> bool:
+def resume_groups(place: Place, plan: Plan, *, finished: bool = False) -> bool:
     """Whether an earlier run wrote all labels, so that this one can go on; clears what it left unfinished.
+
+    Parameters
+    ----------
+    place : Place
+    plan : Plan
+    finished : bool
+        Nothing may have to be written: arrays that another version laid out are let pass then. `refuse_other_layout`
+        is for the caller that writes all the same.
 
     Raises
     ------
@@ -95,7 +103,7 @@ def resume_groups(place: Place, plan: Plan) -> bool:
         When the arrays that are there were laid out by another version.
     """
     sweep_unfinished(place, plan)
-    return _refuse_other_layout(place, plan) and read_groups(place, plan) is not None
+    return (finished or refuse_other_layout(place, plan)) and read_groups(place, plan) is not None
 
 
 def sweep_unfinished(place: Place, plan: Plan) -> None:
@@ -260,8 +268,13 @@ def _group_files(output: Output, plan: Plan, pass_: Pass, template: xr.DataArray
     return {name: content.to_bytes() for name, content in files.items()}
 
 
-def _refuse_other_layout(place: Place, plan: Plan) -> bool:
-    """Whether all arrays have metadata; raises where they are not what this version would write."""
+def refuse_other_layout(place: Place, plan: Plan) -> bool:
+    """Whether all arrays have metadata; raises where they are not what this version would write.
+
+    Raises
+    ------
+    InputValueError
+    """
     planned = {f"{output.place}/{METADATA}": (one, output) for one in plan.passes for output in one.outputs}
     absent = False
     for (one, output), content in zip(planned.values(), place.read_many(planned), strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
 from braincodec.stimuli import BadStimulus
-from braincodec.synthesis.arrays import create_groups, resume_groups
+from braincodec.synthesis.arrays import create_groups, refuse_other_layout, resume_groups
 from braincodec.synthesis.at_hand import Workers, check_room
 from braincodec.synthesis.cluster import Cluster, open_cluster
 from braincodec.synthesis.completion import finish_store, skipped_stimuli
@@ -81,16 +81,19 @@ class Run:
         with self.place.exclusive():
             self.prepared.refuse_if_changed()
             self.prepared.situation.make_room(self.place)
-            labelled = self.earlier is not None and resume_groups(self.place, self.plan)
+            finished = self.earlier is not None and self.earlier.finished
+            labelled = self.earlier is not None and resume_groups(self.place, self.plan, finished=finished)
             found = finished_blocks(self.place, self.plan)
             kept = self._without_readable_again(found)
             missing = any(block not in kept for block in self.plan.blocks())
+            if missing and finished:
+                refuse_other_layout(self.place, self.plan)
             compare = bool(found) and self.prepared.stimuli_may_differ
             if missing or compare:
                 self._compute(found, kept, compare=compare, labelled=labelled)
             elif not labelled:
                 self._make_arrays()
-            if self.earlier is not None and self.earlier.finished and labelled and not missing:
+            if finished and labelled and not missing:
                 self.said(f"{self.place.address} is complete already")
                 return skipped_stimuli(kept)
             records = finished_blocks(self.place, self.plan)
