@@ -57,6 +57,8 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/ridge.py
 	$(BIN)/python benchmarks/reduction.py
 	$(BIN)/python benchmarks/lea.py
+	$(BIN)/python benchmarks/synthesize.py
+	$(BIN)/python benchmarks/synthesize_reading.py
 
 clean:
 	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,6 +17,7 @@ from braincodec.responses import build_sensor_units, build_units
 COMPONENTS_STORED, COMPONENTS_USED = 1000, 250
 CHANNELS_EEG, TIMES, REPETITIONS = 63, 140, 4
 FEATURES = 460_800
+LUMINANCE = 28 * 28  # features of a map
 ABOUT = {"model": "benchmark", "modality": "none", "dataset": "none", "response_units": "unknown"}
 
 
@@ -99,3 +100,19 @@ def eeg(parts: tuple[dict[str, Any], dict[str, Any], list[dict[str, np.ndarray]]
         "preprocessing": TORCHVISION_IMAGENET,
     }
     return LinearEncoder.from_parts({"features": features}, tensors, units, ABOUT)
+
+
+def light(units: int = 1350, seed: int = 0) -> LinearEncoder:
+    """A model that computes next to nothing, so that what surrounds it shows: two luminance maps, 16 components."""
+    g = torch.Generator().manual_seed(seed)
+    layers = ("blurs.0", "blurs.2")
+    tensors = {f"reduction.{layer}": torch.randn(16, LUMINANCE, generator=g) / LUMINANCE**0.5 for layer in layers}
+    tensors |= {
+        "reduction.bias": torch.zeros(16),
+        "readout.weight": torch.randn(1, units, 16, generator=g),
+        "readout.bias": torch.randn(1, units, generator=g),
+    }
+    features = {"backbone": "luminance:maps", "layers": layers}
+    return LinearEncoder.from_parts(
+        {"features": features}, tensors, build_units(rois={"V1": np.ones(units, bool)}), ABOUT
+    )

@@ -23,7 +23,7 @@ _MODULE_OF_NAME = {
     "Split": "braincodec.datasets",
     "StimulusSet": "braincodec.stimuli",
     "Store": "braincodec.store",
-    "Verification": "braincodec.synthesis.verification",
+    "Verification": "braincodec.synthesis.verifying.verification",
     "build_responses": "braincodec.responses",
     "decode_to": "braincodec.decoding",
     "evaluate": "braincodec.evaluation",
@@ -39,7 +39,7 @@ _MODULE_OF_NAME = {
     "responses_to_ned": "braincodec.store.responses_to_ned",
     "synthesize": "braincodec.synthesis.run",
     "train": "braincodec.training",
-    "verify": "braincodec.synthesis.verifying",
+    "verify": "braincodec.synthesis.verifying.store",
 }
 _MODULES = (
     "artefact",
@@ -79,8 +79,8 @@ if TYPE_CHECKING:
     from braincodec.store.responses_from_ned import responses_from_ned
     from braincodec.store.responses_to_ned import responses_to_ned
     from braincodec.synthesis.run import Synthesis, plan_synthesis, synthesize
-    from braincodec.synthesis.verification import Verification
-    from braincodec.synthesis.verifying import verify
+    from braincodec.synthesis.verifying.store import verify
+    from braincodec.synthesis.verifying.verification import Verification
     from braincodec.training import train
 
 __all__ = [

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from braincodec.store import open_store
-from braincodec.synthesis.place import open_place
 from braincodec.synthesis.plan import Output, Pass, Plan, Request
-from braincodec.synthesis.stored_plan import write_plan
+from braincodec.synthesis.storage.place import open_place
+from braincodec.synthesis.storage.stored_plan import write_plan
 
 from ..legacy.layouts import THINGS, write_responses
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from braincodec.synthesis.place import open_place
+from braincodec.synthesis.storage.place import open_place
 
 from ..synthesis.small_synthesis import go_on, small_plan
 

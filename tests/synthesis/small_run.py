@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from braincodec.synthesis import one_run
-from braincodec.synthesis.computing import BlockComputer
-from braincodec.synthesis.digests import UNREADABLE, digests_of
-from braincodec.synthesis.engine import ComparedStimuli
-from braincodec.synthesis.records import write_block
+from braincodec.synthesis.computing.blocks import BlockComputer
+from braincodec.synthesis.computing.digests import UNREADABLE, digests_of
+from braincodec.synthesis.storage.records import write_block
+from braincodec.synthesis.workers.engine import ComparedStimuli
 
 from ..small_models import images
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from braincodec.responses import build_sensor_units, build_units, empty_responses
 from braincodec.stimuli import BadStimulus
-from braincodec.synthesis.arrays import create_groups
-from braincodec.synthesis.completion import finish_store
-from braincodec.synthesis.computed import Computed
-from braincodec.synthesis.machine import Machine
+from braincodec.synthesis.computing.computed import Computed
+from braincodec.synthesis.computing.machine import Machine
+from braincodec.synthesis.computing.rounding import to_float16
 from braincodec.synthesis.plan import Output, Pass, Plan, Request
-from braincodec.synthesis.records import finished_blocks, write_block
-from braincodec.synthesis.rounding import to_float16
-from braincodec.synthesis.stored_plan import ids_hash, job_folder, write_plan
+from braincodec.synthesis.storage.arrays import create_groups
+from braincodec.synthesis.storage.completion import finish_store
+from braincodec.synthesis.storage.records import finished_blocks, write_block
+from braincodec.synthesis.storage.stored_plan import ids_hash, job_folder, write_plan
 
 MACHINE = Machine(processor="any", instructions="none", device="cpu", threads=1, torch="2", pillow="11")
 VOXELS, SENSORS = 5, (2, 3, 4)  # repetitions, channels, times

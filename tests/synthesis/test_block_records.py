@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 
 from braincodec import open_store
 from braincodec.errors import DamagedFileError, InputValueError, OutputError, UnreachableError
-from braincodec.synthesis.completion import finish_store, read_completion
-from braincodec.synthesis.place import open_place
-from braincodec.synthesis.records import (
+from braincodec.synthesis.storage.completion import finish_store, read_completion
+from braincodec.synthesis.storage.place import open_place
+from braincodec.synthesis.storage.records import (
     discard_blocks,
     finished_blocks,
     parse_record,
     record_name,
     write_block,
 )
-from braincodec.synthesis.stored_plan import job_folder
-from braincodec.synthesis.verifying import verify
+from braincodec.synthesis.storage.stored_plan import job_folder
+from braincodec.synthesis.verifying.store import verify
 
 from .object_store import bucket, s3_server
 from .small_synthesis import begin, computed, contents, go_on, one_array, small_plan, stimulus_ids, values_of

@@ -17,9 +17,9 @@ from braincodec.features.extractor import FeatureExtractor
 from braincodec.models.fwrf import encoder as fwrf_encoder
 from braincodec.stimuli import StimulusSet
 from braincodec.store.native_store import NativeStore
-from braincodec.synthesis import computing
-from braincodec.synthesis.computing import BlockComputer
-from braincodec.synthesis.digests import UNREADABLE, digests_of, image_digest
+from braincodec.synthesis.computing import blocks as computing
+from braincodec.synthesis.computing.blocks import BlockComputer
+from braincodec.synthesis.computing.digests import UNREADABLE, digests_of, image_digest
 
 from ..small_models import fwrf, gabor_linear, images
 from .every_kind import output, plan

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import braincodec as bc
 from braincodec.stimuli import StimulusSet
-from braincodec.synthesis.computing import BlockComputer
+from braincodec.synthesis.computing.blocks import BlockComputer
 from braincodec.synthesis.plan import Block
 
 from ..small_models import images

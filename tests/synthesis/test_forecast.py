@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braincodec.synthesis.forecast import Forecast, aligned, duration
 from braincodec.synthesis.plan import Output, Pass, Plan, Request
-from braincodec.synthesis.probe import Probed
+from braincodec.synthesis.planning.forecast import Forecast, aligned, duration
+from braincodec.synthesis.planning.probe import Probed
 
 
 def study(subjects=8, rois=("V1", "V2", "V3"), stimuli=73_000, **settings):

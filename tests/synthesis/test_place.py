@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from braincodec.errors import InputTypeError, InputValueError, OutputError, UnreachableError
-from braincodec.synthesis.place import open_place
+from braincodec.synthesis.storage.place import open_place
 
 from .object_store import bucket, s3_server
 

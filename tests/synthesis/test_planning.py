@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from braincodec.errors import InputValueError
 from braincodec.stimuli import StimulusSet
-from braincodec.synthesis import planning
 from braincodec.synthesis.plan import Request
-from braincodec.synthesis.planning import BYTES_OF_A_BLOCK, make_plan, sizes
-from braincodec.synthesis.request import make_request
+from braincodec.synthesis.planning import making as planning
+from braincodec.synthesis.planning.making import BYTES_OF_A_BLOCK, make_plan, sizes
+from braincodec.synthesis.planning.request import make_request
 
 STIMULI = StimulusSet.open(np.zeros((100, 8, 8, 3), np.uint8))
 

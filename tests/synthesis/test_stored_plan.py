@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from braincodec.errors import BraincodecError, DamagedFileError, InputValueError, MissingFileError
-from braincodec.synthesis.place import open_place
-from braincodec.synthesis.stored_plan import (
+from braincodec.synthesis.storage.place import open_place
+from braincodec.synthesis.storage.stored_plan import (
     discard_job,
     job_folder,
     job_of,

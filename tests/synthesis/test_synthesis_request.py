@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from braincodec.errors import InputTypeError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.stimuli import StimulusSet
-from braincodec.synthesis.licences import licence_notes, permits_redistribution
-from braincodec.synthesis.named_stimuli import check_name, name_of_path, open_stimuli
-from braincodec.synthesis.request import choose_models, choose_targets, make_request, where_models_are
+from braincodec.synthesis.planning.licences import licence_notes, permits_redistribution
+from braincodec.synthesis.planning.named_stimuli import check_name, name_of_path, open_stimuli
+from braincodec.synthesis.planning.request import choose_models, choose_targets, make_request, where_models_are
 
 STIMULI = StimulusSet.open(np.zeros((10, 8, 8, 3), np.uint8))
 

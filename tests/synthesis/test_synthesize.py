@@ -12,9 +12,9 @@ from PIL import Image
 import braincodec as bc
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, OutputError, UnknownNameError
 from braincodec.responses.formats import layout
-from braincodec.synthesis.at_hand import SMALLEST_PART, check_room
+from braincodec.synthesis.planning.at_hand import SMALLEST_PART, check_room
 from braincodec.synthesis.run import plan_synthesis, synthesize
-from braincodec.synthesis.stored_plan import jobs
+from braincodec.synthesis.storage.stored_plan import jobs
 
 from .object_store import bucket, s3_server
 from .small_run import here, pictures, write_pictures
@@ -398,7 +398,7 @@ def test_several_syntheses_to_go_on_with_have_to_be_told_apart(run, here, tmp_pa
 
 
 def test_two_runs_do_not_write_to_one_store(run, tmp_path):
-    from braincodec.synthesis.place import open_place
+    from braincodec.synthesis.storage.place import open_place
 
     with open_place(tmp_path / "out").exclusive(), pytest.raises(OutputError, match="being written by another"):
         run()
@@ -463,7 +463,7 @@ def test_a_disk_that_is_too_small_is_refused_before_long_work(models, pictures, 
 
 
 def test_plans_lie_under_the_hash_of_their_request(run, tmp_path):
-    from braincodec.synthesis.place import open_place
+    from braincodec.synthesis.storage.place import open_place
 
     done = run()
     assert jobs(open_place(tmp_path / "out")) == [done.plan.request.hash()[:12]]

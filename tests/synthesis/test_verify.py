@@ -13,11 +13,11 @@ import pytest
 from braincodec.errors import InputValueError, MissingFileError, OutputError, UnreachableError
 from braincodec.responses import build_responses
 from braincodec.responses.formats import layout
-from braincodec.synthesis.completion import stimulus_files
-from braincodec.synthesis.place import open_place
-from braincodec.synthesis.records import finished_blocks, record_name, write_block
-from braincodec.synthesis.stored_plan import file_facts, job_folder
-from braincodec.synthesis.verifying import verify
+from braincodec.synthesis.storage.completion import stimulus_files
+from braincodec.synthesis.storage.place import open_place
+from braincodec.synthesis.storage.records import finished_blocks, record_name, write_block
+from braincodec.synthesis.storage.stored_plan import file_facts, job_folder
+from braincodec.synthesis.verifying.store import verify
 
 from ..small_models import gabor_linear
 from .object_store import bucket, s3_server
@@ -95,7 +95,7 @@ def consistently(place, name, content):
 
 def unlisted_hole(place):
     """A row of NaN that no record knows of, although every digest is right."""
-    from braincodec.synthesis.arrays import encode_block
+    from braincodec.synthesis.storage.arrays import encode_block
 
     block = PLAN.block(0, 1)
     values = computed(PLAN, block, bad=(12, 13)).values[0]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from braincodec.store import Store
-    from braincodec.synthesis.unfinished import Unfinished
+    from braincodec.synthesis.storage.unfinished import Unfinished
 
 Stimuli = Annotated[str, typer.Option("--stimuli", help="Stimulus set: nsd, things, imagenet_val, ...")]
 Model = Annotated[
@@ -90,7 +90,7 @@ def _unfinished(store: Store, anonymous: bool) -> list[Unfinished]:
     offline = isinstance(store.folder, CachedFolder)
     if not isinstance(store, NativeStore) or offline or not store.folder.names("synthesis"):
         return []
-    from braincodec.synthesis.unfinished import unfinished_responses
+    from braincodec.synthesis.storage.unfinished import unfinished_responses
 
     found, problems = unfinished_responses(store.address, {"anon": True} if anonymous else None)
     for problem in problems:

@@ -24,7 +24,7 @@ from braincodec.errors import InputValueError
 from braincodec.subjects import ALL
 
 if TYPE_CHECKING:
-    from braincodec.synthesis.forecast import Forecast
+    from braincodec.synthesis.planning.forecast import Forecast
     from braincodec.synthesis.run import Synthesis
 
 MOST_SKIPPED_SHOWN = 20
@@ -144,7 +144,7 @@ def _images(stimuli: str | None, name: str | None, value_range: str | None) -> d
     if stimuli is None:
         raise InputValueError("--value-range is about the images of --stimuli: give both")
     from braincodec.stimuli import StimulusSet
-    from braincodec.synthesis.named_stimuli import name_of_path
+    from braincodec.synthesis.planning.named_stimuli import name_of_path
 
     return {"stimuli": StimulusSet.open(stimuli, value_range=values), "name": name or name_of_path(stimuli)}
 
@@ -169,7 +169,7 @@ def _say_forecast(forecast: Forecast, as_json: bool) -> None:
 
 
 def _say_result(done: Synthesis, as_json: bool) -> None:
-    from braincodec.synthesis.forecast import stimuli_in_words
+    from braincodec.synthesis.planning.forecast import stimuli_in_words
 
     request = done.plan.request
     if as_json:

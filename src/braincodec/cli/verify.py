@@ -11,7 +11,7 @@ from braincodec.cli.options import AsJson, ShowProgress
 from braincodec.cli.output import note, say_json, say_table, size
 
 if TYPE_CHECKING:
-    from braincodec.synthesis.verification import Verification
+    from braincodec.synthesis.verifying.verification import Verification
 
 DAMAGE_FOUND = 1
 
@@ -33,7 +33,7 @@ def verify(
 
     Leaves with exit code 1 where something is damaged, missing or unfinished.
     """
-    from braincodec.synthesis.verifying import verify as verify_store
+    from braincodec.synthesis.verifying.store import verify as verify_store
 
     options: dict[str, Any] | None = {"anon": True} if anonymous else None
     found = verify_store(store, options, contents=not sizes_only, discard_damaged=discard_damaged, progress=progress)

@@ -10,18 +10,18 @@ from typing import Any
 from braincodec.errors import InputValueError
 from braincodec.progress import progress_bar
 from braincodec.stimuli import BadStimulus
-from braincodec.synthesis.arrays import create_groups, refuse_other_layout, resume_groups
-from braincodec.synthesis.at_hand import Workers, check_room
-from braincodec.synthesis.cluster import Cluster, open_cluster
-from braincodec.synthesis.completion import finish_store, skipped_stimuli
-from braincodec.synthesis.digests import UNREADABLE, digests_of
-from braincodec.synthesis.engine import check_stimuli, run_blocks, stimuli_to_check
-from braincodec.synthesis.job import Job, worker_bytes
+from braincodec.synthesis.computing.digests import UNREADABLE, digests_of
 from braincodec.synthesis.plan import Block, Plan
-from braincodec.synthesis.preparing import Prepared, forecast_of
-from braincodec.synthesis.records import BlockRecord, discard_blocks, finished_blocks
-from braincodec.synthesis.request import where_models_are
-from braincodec.synthesis.stored_plan import write_plan
+from braincodec.synthesis.planning.at_hand import Workers, check_room
+from braincodec.synthesis.planning.preparing import Prepared, forecast_of
+from braincodec.synthesis.planning.request import where_models_are
+from braincodec.synthesis.storage.arrays import create_groups, refuse_other_layout, resume_groups
+from braincodec.synthesis.storage.completion import finish_store, skipped_stimuli
+from braincodec.synthesis.storage.records import BlockRecord, discard_blocks, finished_blocks
+from braincodec.synthesis.storage.stored_plan import write_plan
+from braincodec.synthesis.workers.cluster import Cluster, open_cluster
+from braincodec.synthesis.workers.engine import check_stimuli, run_blocks, stimuli_to_check
+from braincodec.synthesis.workers.job import Job, worker_bytes
 
 MOST_CHANGED_SHOWN = 5
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from braincodec.stimuli import BadStimulus
 from braincodec.subjects import ALL
-from braincodec.synthesis.at_hand import Workers
-from braincodec.synthesis.cluster import LOCAL
-from braincodec.synthesis.forecast import Forecast, stimuli_in_words
 from braincodec.synthesis.one_run import Notes, Run
 from braincodec.synthesis.plan import Plan
-from braincodec.synthesis.preparing import forecast_of, prepare
-from braincodec.synthesis.probe import BUDGET, probe
+from braincodec.synthesis.planning.at_hand import Workers
+from braincodec.synthesis.planning.forecast import Forecast, stimuli_in_words
+from braincodec.synthesis.planning.preparing import forecast_of, prepare
+from braincodec.synthesis.planning.probe import BUDGET, probe
+from braincodec.synthesis.workers.cluster import LOCAL
 
 if TYPE_CHECKING:
     from braincodec.stimuli import StimulusSet

@@ -17,7 +17,9 @@ def importable_stand_in():
     """Let this process and the workers that it starts import `stand_in`."""
     patch = pytest.MonkeyPatch()
     patch.syspath_prepend(HERE)
-    patch.setattr("braincodec.synthesis.cluster.local.PRELOADED", ("braincodec.synthesis.worker",))  # quick starts
+    patch.setattr(
+        "braincodec.synthesis.workers.cluster.local.PRELOADED", ("braincodec.synthesis.workers.worker",)
+    )  # quick starts
     patch.setenv("PYTHONPATH", os.pathsep.join([HERE, *filter(None, [os.environ.get("PYTHONPATH")])]))
     yield
     patch.undo()

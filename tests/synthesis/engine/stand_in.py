@@ -15,8 +15,8 @@ import numpy as np
 
 from braincodec.errors import OutputError, UnreachableError
 from braincodec.stimuli import StimulusSet
-from braincodec.synthesis.job import Job
 from braincodec.synthesis.plan import Block, Output, Pass, Plan, Request
+from braincodec.synthesis.workers.job import Job
 
 TILE = 4
 

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from braincodec.errors import InputValueError, UnknownNameError
-from braincodec.synthesis.cluster import check_cluster
-from braincodec.synthesis.cluster.local import default_workers
-from braincodec.synthesis.cluster.quiet import quiet_dask
+from braincodec.synthesis.workers.cluster import check_cluster
+from braincodec.synthesis.workers.cluster.local import default_workers
+from braincodec.synthesis.workers.cluster.quiet import quiet_dask
 
 
 @pytest.mark.parametrize("spec", ["locale", "", "http://host:1", "host:8786", None, 3])
@@ -39,7 +39,7 @@ def test_options_are_for_slurm(spec):
 
 def test_workers_are_as_many_as_threads_and_memory_allow(monkeypatch):
     monkeypatch.setattr("dask.system.CPU_COUNT", 16)
-    monkeypatch.setattr("braincodec.synthesis.cluster.local.free_main_memory", lambda: 10 * 2**30)
+    monkeypatch.setattr("braincodec.synthesis.workers.cluster.local.free_main_memory", lambda: 10 * 2**30)
     assert default_workers(threads=1) == 16
     assert default_workers(threads=3) == 5
     assert default_workers(threads=1, worker_bytes=2**30) == 8
@@ -63,7 +63,8 @@ def test_dask_is_silent_while_blocks_are_computed_and_heard_again_afterwards(cap
 
 def test_looking_at_the_choices_loads_no_dask():
     code = (
-        "import sys; from braincodec.synthesis.cluster import check_cluster; import braincodec.synthesis.engine; "
+        "import sys; from braincodec.synthesis.workers.cluster import check_cluster; "
+        "import braincodec.synthesis.workers.engine; "
         "check_cluster('local', workers=2); check_cluster('tcp://host:1'); "
         "print(sorted({'dask', 'distributed', 'torch'} & set(sys.modules)))"
     )

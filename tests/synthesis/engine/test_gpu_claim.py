@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from braincodec.errors import InputValueError
-from braincodec.synthesis import gpu
+from braincodec.synthesis.workers import gpu
 
-CLAIM = "import sys; from pathlib import Path; from braincodec.synthesis.gpu import lock_device; "
+CLAIM = "import sys; from pathlib import Path; from braincodec.synthesis.workers.gpu import lock_device; "
 
 
 @pytest.fixture

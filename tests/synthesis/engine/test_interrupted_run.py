@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from braincodec.synthesis.cluster import open_cluster
-from braincodec.synthesis.engine import run_blocks
+from braincodec.synthesis.workers.cluster import open_cluster
+from braincodec.synthesis.workers.engine import run_blocks
 
 SCRIPT = """
 import sys
 from pathlib import Path
 from stand_in import make_job
-from braincodec.synthesis.cluster import open_cluster
-from braincodec.synthesis.engine import run_blocks
+from braincodec.synthesis.workers.cluster import open_cluster
+from braincodec.synthesis.workers.engine import run_blocks
 
 job = make_job(Path(sys.argv[1]), count=4000, seconds=0.2)
 try:

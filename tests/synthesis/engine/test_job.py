@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from braincodec.stimuli import StimulusSet
-from braincodec.synthesis.job import PROCESS_BYTES, Job, worker_bytes
-from braincodec.synthesis.place import open_place
-from braincodec.synthesis.records import record_name, write_block
+from braincodec.synthesis.storage.place import open_place
+from braincodec.synthesis.storage.records import record_name, write_block
+from braincodec.synthesis.workers.job import PROCESS_BYTES, Job, worker_bytes
 
 from ..small_synthesis import begin, computed, small_plan
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from braincodec.errors import FailedWorkError, InputValueError, OutputError, UnreachableError
-from braincodec.synthesis.cluster import open_cluster
-from braincodec.synthesis.engine import run_blocks
-from braincodec.synthesis.job import BLOCKS_AT_ONCE
+from braincodec.synthesis.workers.cluster import open_cluster
+from braincodec.synthesis.workers.engine import run_blocks
+from braincodec.synthesis.workers.job import BLOCKS_AT_ONCE
 
 NOTES: list[str] = []
 
@@ -182,7 +182,7 @@ def test_workers_that_do_not_see_the_output_are_left_out(cluster, make_job):
 
 @pytest.mark.slow
 def test_workers_that_cannot_be_started_say_why(make_job, monkeypatch):
-    monkeypatch.setattr("braincodec.synthesis.cluster.local.PRELOADED", ("a_module_of_nobody",))
+    monkeypatch.setattr("braincodec.synthesis.workers.cluster.local.PRELOADED", ("a_module_of_nobody",))
     job = make_job()
     with (
         pytest.raises(UnreachableError, match=r"workers cannot be started on this machine.*a_module_of_nobody"),

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from braincodec.errors import FailedWorkError, UnreachableError
-from braincodec.synthesis.cluster import open_cluster
-from braincodec.synthesis.engine import run_blocks
+from braincodec.synthesis.workers.cluster import open_cluster
+from braincodec.synthesis.workers.engine import run_blocks
 
 
 def free_port():
@@ -219,8 +219,8 @@ def test_jobs_that_a_killed_run_left_on_the_workers_are_taken_away(importable_st
         "import sys\n"
         "from pathlib import Path\n"
         "from stand_in import make_job\n"
-        "from braincodec.synthesis.cluster import open_cluster\n"
-        "from braincodec.synthesis.engine import run_blocks\n"
+        "from braincodec.synthesis.workers.cluster import open_cluster\n"
+        "from braincodec.synthesis.workers.engine import run_blocks\n"
         "job = make_job(Path(sys.argv[2]), count=400, seconds=0.2)\n"
         "with open_cluster(sys.argv[1]) as cluster:\n"
         "    run_blocks(cluster, job, job.plan.blocks(), on_done=lambda record: print(record, flush=True))\n"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from braincodec.errors import InputValueError, MissingExtraError, UnknownNameError, UnreachableError
-from braincodec.synthesis.cluster import check_cluster, open_cluster
-from braincodec.synthesis.cluster.slurm import job_settings
-from braincodec.synthesis.engine import run_blocks
+from braincodec.synthesis.workers.cluster import check_cluster, open_cluster
+from braincodec.synthesis.workers.cluster.slurm import job_settings
+from braincodec.synthesis.workers.engine import run_blocks
 
 SBATCH = """#!/bin/sh
 if [ -e "{folder}/refuse" ]; then cat "{folder}/refuse" >&2; exit 1; fi
@@ -100,7 +100,7 @@ def test_what_slurm_says_when_it_refuses_jobs_is_told(slurm, make_job):
 def test_a_job_that_ends_is_submitted_again(slurm, make_job, monkeypatch):
     import dask
 
-    monkeypatch.setattr("braincodec.synthesis.cluster.slurm.BETWEEN_SUBMISSIONS", 0.5)
+    monkeypatch.setattr("braincodec.synthesis.workers.cluster.slurm.BETWEEN_SUBMISSIONS", 0.5)
     job = make_job(count=40, seconds=0.2)
 
     def kill_the_first(record):

@@ -11,10 +11,10 @@ from PIL import Image
 
 from braincodec.errors import InputValueError
 from braincodec.stimuli import StimulusSet
-from braincodec.synthesis.cluster import open_cluster
-from braincodec.synthesis.digests import digests_of
-from braincodec.synthesis.engine import check_stimuli, run_blocks, stimuli_to_check
+from braincodec.synthesis.computing.digests import digests_of
 from braincodec.synthesis.plan import Block
+from braincodec.synthesis.workers.cluster import open_cluster
+from braincodec.synthesis.workers.engine import check_stimuli, run_blocks, stimuli_to_check
 
 
 @pytest.fixture(scope="module")

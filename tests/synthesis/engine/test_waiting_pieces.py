@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braincodec.synthesis.waiting import Piece, Waiting
+from braincodec.synthesis.workers.waiting import Piece, Waiting
 
 
 def pieces(*sizes):

@@ -37,6 +37,7 @@ def run_and_kill(study, output, victims, chance, log):
         assert ended == -signal.SIGKILL, run.said
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_a_worker_and_was_then_killed_goes_on_by_what_the_store_says(study, undisturbed, tmp_path):
     output, chance = Output(str(tmp_path / "output")), random.Random(1)
     with started(output, *study.request(), "--workers", "2", log=tmp_path / "log") as run:

@@ -1,0 +1,1 @@
+"""Responses to one block of stimuli, and what is known of them."""

@@ -1,0 +1,1 @@
+"""From the arguments of a synthesis to its plan, and what it would take."""

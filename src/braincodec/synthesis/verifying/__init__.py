@@ -1,0 +1,1 @@
+"""Checking a store against what was planned and recorded."""
