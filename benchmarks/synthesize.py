@@ -98,7 +98,7 @@ def job(kind: str, images: str, count: int, settings: dict[str, object]) -> None
 
 @contextlib.contextmanager
 def worker_memory() -> Iterator[dict[int, float]]:
-    """Largest memory of its own in MB of each process below this one (no mapped files), looked at five times a second."""
+    """Largest memory in MB of each process below this one, without mapped files; looked at five times a second."""
     peak: dict[int, float] = {}
     over = threading.Event()
 
