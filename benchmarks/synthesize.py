@@ -1,6 +1,6 @@
 """Generating responses on workers: what engine and store cost beside a bare loop, how it scales, how flat memory is.
 
-python benchmarks/synthesize.py                     all tables (about half an hour on two cores)
+python benchmarks/synthesize.py                     all tables (long: EEG loads eight models of 460 MB a run)
 python benchmarks/synthesize.py --quick             fewer images and runs
 python benchmarks/synthesize.py --only overhead     one table
 
@@ -278,11 +278,11 @@ def realistic(encoder: Encoder, size: int) -> np.ndarray:
 def memory(folder: Path, quick: bool) -> None:
     """Largest memory of a worker, by number of stimuli; a model that computes next to nothing, 1,350 units."""
     rows: list[dict[str, object]] = []
-    counts = (1_000, 10_000) if quick else (1_000, 10_000, 100_000)
+    counts = (2_000, 10_000) if quick else (2_000, 10_000, 100_000, 200_000)
     models.light(VOXELS).save(folder / "light" / "fmri-benchmark-linear" / "subject-01", overwrite=True)
     work = Job(folder, "light", "fmri-benchmark-linear", write_images(folder, counts[-1], 64))
     for count in counts:
-        found = work.run(count, threads=1)
+        found = work.run(count, threads=1, block=1024)  # one size, which is what memory depends on
         rows.append({"stimuli": count, "seconds": found["seconds"], "worker's peak MB": found["peak MB"]})
     print_rows(rows)
 
