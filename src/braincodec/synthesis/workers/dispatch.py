@@ -150,17 +150,23 @@ class Dispatch:
                     with_suspect.add(address)
 
     def _submit(self, piece: Piece, address: str) -> None:
-        future = self.cluster.client.submit(
-            self.task,
-            self.name,
-            *piece.arguments,
-            key=f"{self.name}-{'-'.join(map(str, piece.key))}-{self.tries.get(piece, 0)}-{time.monotonic_ns()}",
-            workers=[address],
-            allow_other_workers=False,
-            pure=False,
-            retries=0,
-            again=piece in self.tries,
-        )
+        try:
+            future = self.cluster.client.submit(
+                self.task,
+                self.name,
+                *piece.arguments,
+                key=f"{self.name}-{'-'.join(map(str, piece.key))}-{self.tries.get(piece, 0)}-{time.monotonic_ns()}",
+                workers=[address],
+                allow_other_workers=False,
+                pure=False,
+                retries=0,
+                again=piece in self.tries,
+            )
+        except Exception as error:
+            # a scheduler that was lost since the last look shows in more than one way
+            if self.cluster.is_lost or isinstance(error, OSError):
+                raise self._lost() from error
+            raise
         flight = Flight(piece, address, future)
         self.of_worker[address].append(flight)
         future.add_done_callback(lambda _: self.landed.put(flight))

@@ -68,7 +68,8 @@ class Cluster:
             When the scheduler is lost.
         """
         if not self.is_lost:
-            with contextlib.suppress(OSError, TimeoutError):
+            # AttributeError: the client was closed between the two lines
+            with contextlib.suppress(OSError, TimeoutError, AttributeError):
                 return list(self.client.sync(self.client.scheduler.ncores, callback_timeout=ANSWER))
         raise UnreachableError(f"the scheduler at {self.address} is gone, or does not answer")
 

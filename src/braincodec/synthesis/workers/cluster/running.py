@@ -33,7 +33,8 @@ def running_cluster(address: str, *, on_note: Callable[[str], None], patience: f
         yield cluster
     finally:
         cluster.withdraw()
-        client.close()
+        with contextlib.suppress(Exception):  # of a scheduler that is gone; what ended the run is what is told
+            client.close()
 
 
 class RunningCluster(Cluster):
