@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 OUTPUT ?= demo-output
 
-.PHONY: help demo install test test-slow lint types bench clean
+.PHONY: help demo install test test-slow lint types bench notebooks clean
 
 help:
 	@echo "make demo       install, predict brain maps of photographs with a simulated subject, decode what it saw"
 	@echo "make test       quick tests; make test-slow: the others"
 	@echo "make lint       ruff; make types: mypy"
 	@echo "make bench      speed and memory of encoding, judging and training, with this machine's own limits"
+	@echo "make notebooks  notebooks/*.ipynb from the tutorials' text, docs/tutorials/*.md"
 	@echo "make clean      remove what was built, and the virtual environment"
 
 $(BIN)/python:
@@ -59,6 +60,9 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/lea.py
 	$(BIN)/python benchmarks/synthesize.py
 	$(BIN)/python benchmarks/synthesize_reading.py
+
+notebooks: $(VENV)/.installed-dev
+	$(BIN)/python docs/pair_notebooks.py
 
 clean:
 	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
