@@ -90,13 +90,20 @@ class Dispatch:
                     looked = time.monotonic()
                 self._hand_out()
                 self._settle_landed(wait=LOOK)
+        except BraincodecError:
+            raise
+        except Exception as error:
+            # a scheduler that was lost since the last look shows in more than one way
+            if self.cluster.is_lost or isinstance(error, OSError):
+                raise self._lost() from error
+            raise
         finally:
             self._drop_all()
 
     def _look(self) -> None:
         """See which workers there are; take back the pieces of those that were lost."""
-        self.cluster.tend()
         try:
+            self.cluster.tend()
             there = set(self.cluster.workers())
         except UnreachableError as error:
             raise self._lost(error) from error
@@ -150,23 +157,17 @@ class Dispatch:
                     with_suspect.add(address)
 
     def _submit(self, piece: Piece, address: str) -> None:
-        try:
-            future = self.cluster.client.submit(
-                self.task,
-                self.name,
-                *piece.arguments,
-                key=f"{self.name}-{'-'.join(map(str, piece.key))}-{self.tries.get(piece, 0)}-{time.monotonic_ns()}",
-                workers=[address],
-                allow_other_workers=False,
-                pure=False,
-                retries=0,
-                again=piece in self.tries,
-            )
-        except Exception as error:
-            # a scheduler that was lost since the last look shows in more than one way
-            if self.cluster.is_lost or isinstance(error, OSError):
-                raise self._lost() from error
-            raise
+        future = self.cluster.client.submit(
+            self.task,
+            self.name,
+            *piece.arguments,
+            key=f"{self.name}-{'-'.join(map(str, piece.key))}-{self.tries.get(piece, 0)}-{time.monotonic_ns()}",
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+            again=piece in self.tries,
+        )
         flight = Flight(piece, address, future)
         self.of_worker[address].append(flight)
         future.add_done_callback(lambda _: self.landed.put(flight))
@@ -216,7 +217,10 @@ class Dispatch:
             return None
         except UnreachableError as error:
             raise self._lost(error) from error
-        except Exception as error:  # noqa: BLE001  # before our own code began: no such package there, or another version
+        except Exception as error:
+            if not self._scheduler_answers():
+                raise self._lost() from error
+            # before our own code began: no such package there, or another version
             return Outcome(refusal=f"worker {flight.worker}: {type(error).__name__}: {error}")
         assert isinstance(outcome, Outcome)
         return outcome
@@ -245,6 +249,13 @@ class Dispatch:
         if error is not None and not isinstance(error, FailedWorkError):
             raise error
         raise FailedWorkError(f"{self.describe(piece)} failed {TRIES} times: {reason}; {self.state()}")
+
+    def _scheduler_answers(self) -> bool:
+        try:
+            self.cluster.workers()
+        except UnreachableError:
+            return False
+        return True
 
     def _lost(self, error: BaseException | None = None) -> UnreachableError:
         told = str(error) if error else f"the scheduler at {self.cluster.address} is gone"

@@ -45,6 +45,7 @@ class Cluster:
         self.client, self.address, self.dashboard = client, address, dashboard
         self.note, self.patience = on_note, patience
         self._deployed: list[str] = []
+        self._silent = False  # one that did not answer is not asked again
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.address!r})"
@@ -57,7 +58,7 @@ class Cluster:
     @property
     def is_lost(self) -> bool:
         """Whether the scheduler no longer answers."""
-        return self.client.status != "running"
+        return self._silent or self.client.status != "running"
 
     def workers(self) -> list[str]:
         """Addresses of the workers that are there now.
@@ -68,9 +69,10 @@ class Cluster:
             When the scheduler is lost.
         """
         if not self.is_lost:
-            # AttributeError: the client was closed between the two lines
-            with contextlib.suppress(OSError, TimeoutError, AttributeError):
+            # a connection that is lost at this moment raises what it likes: OSError, RuntimeError, AttributeError
+            with contextlib.suppress(Exception):
                 return list(self.client.sync(self.client.scheduler.ncores, callback_timeout=ANSWER))
+        self._silent = True
         raise UnreachableError(f"the scheduler at {self.address} is gone, or does not answer")
 
     def tend(self) -> None:

@@ -145,7 +145,10 @@ class LocalWorkers(Cluster):
                 raise UnreachableError(
                     f"workers cannot be started on this machine: {words or 'they end without a word'}"
                 )
-            process.start()
+            try:
+                process.start()
+            except OSError as error:
+                raise UnreachableError(f"workers cannot be started on this machine: {error}") from error
             process.connect(self._scheduler.scheduler_address)
 
     def advice(self) -> str:

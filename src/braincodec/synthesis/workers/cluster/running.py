@@ -33,8 +33,7 @@ def running_cluster(address: str, *, on_note: Callable[[str], None], patience: f
         yield cluster
     finally:
         cluster.withdraw()
-        with contextlib.suppress(Exception):  # of a scheduler that is gone; what ended the run is what is told
-            client.close()
+        _close(client)
 
 
 class RunningCluster(Cluster):
@@ -62,6 +61,16 @@ class RunningCluster(Cluster):
         with contextlib.suppress(Exception):  # a scheduler that does not know our package
             for name in self.client.run_on_scheduler(_abandoned_jobs):
                 self._withdraw(name)
+
+
+def _close(client: Client) -> None:
+    """Close a client; where its scheduler is gone that may fail, and what ended the run is what is told."""
+    try:
+        client.close()
+    except Exception:  # noqa: BLE001
+        client.status = "closed"  # or it would try again when it is forgotten, and complain after our last line
+        with contextlib.suppress(Exception):
+            client._loop_runner.stop()  # the last of its threads, for the same reason
 
 
 def _abandoned_jobs(dask_scheduler: Scheduler) -> list[str]:
