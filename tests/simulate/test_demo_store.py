@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from braincodec import simulate
-from braincodec.errors import OutputError
+from braincodec.errors import InputValueError, OutputError, UnknownNameError
 from braincodec.models import Encoder
 
 pytest.importorskip("nilearn")
@@ -45,3 +45,19 @@ def test_an_existing_store_is_not_overwritten_unasked(store):
     folder, _ = store
     with pytest.raises(OutputError, match="overwrite"):
         simulate.write_demo_store(folder, backbone="gabor:bank", calibration=16)
+
+
+def test_one_modality_of_several_subjects_can_be_asked_for(tmp_path):
+    paths = simulate.write_demo_store(tmp_path, modalities="fmri", subjects=2, backbone="gabor:bank", calibration=8)
+    assert [path.name for path in paths] == ["subject-01", "subject-02"]
+    assert [path.name for path in tmp_path.iterdir()] == ["fmri-simulated-gaussian_fwrf"]
+    first, second = (Encoder.load(path).units["receptive_field_x"].values for path in paths)
+    assert not np.array_equal(first, second)
+
+
+def test_unknown_modalities_and_no_subjects_are_refused(tmp_path):
+    with pytest.raises(UnknownNameError, match=r"meg.*fmri, eeg"):
+        simulate.write_demo_store(tmp_path, modalities="meg")
+    with pytest.raises(InputValueError, match="at least one"):
+        simulate.write_demo_store(tmp_path, subjects=0)
+    assert not list(tmp_path.iterdir())
