@@ -28,14 +28,16 @@ class Hemisphere:
     name : {"left", "right"}
     faces : array of int32, shape (20480, 3)
         Vertex numbers of each triangle, counter-clockwise seen from outside.
-    pial, inflated, sphere : array of float64, shape (10242, 3)
-        Positions in millimetres: x to the right, y to the front, z up. The sphere has a radius of 100.
+    white, pial, inflated, sphere : array of float64, shape (10242, 3)
+        Positions in millimetres: x to the right, y to the front, z up. The cortex lies between white and pial; the
+        sphere has a radius of 100.
     sulcal_depth : array of float64, shape (10242,)
         Positive in sulci.
     """
 
     name: HemisphereName
     faces: NDArray[np.int32]
+    white: NDArray[np.float64]
     pial: NDArray[np.float64]
     inflated: NDArray[np.float64]
     sphere: NDArray[np.float64]
@@ -80,6 +82,7 @@ def fsaverage5(hemisphere: HemisphereName) -> Hemisphere:
     return Hemisphere(
         name=hemisphere,
         faces=_fixed(faces.astype(np.int32)),
+        white=_fixed(arrays("white")[0].astype(np.float64)),
         pial=_fixed(arrays("pial")[0].astype(np.float64)),
         inflated=_fixed(inflated.astype(np.float64)),
         sphere=_fixed(arrays("sphere")[0].astype(np.float64)),

@@ -142,6 +142,12 @@ class ResponsesAccessor:
 
         return gifti.write(path, self._responses, overwrite=overwrite)
 
+    def to_volume(self, voxel_size: float = 3.0) -> xr.DataArray:
+        """Responses of voxels, where units are vertices; see `braincodec.responses.to_volume.to_volume`."""
+        from braincodec.responses.to_volume import to_volume
+
+        return to_volume(self._responses, voxel_size)
+
     def to_evoked(self, *, mean: bool = False) -> list[mne.EvokedArray]:
         """MNE evoked responses, averaged over repetitions; see `braincodec.responses.to_mne.to_evoked`."""
         from braincodec.responses.to_mne import to_evoked

@@ -85,7 +85,9 @@ def volume_geometry(responses: xr.DataArray) -> tuple[np.ndarray, tuple[int, int
     """
     if not all(name in responses.coords for name in "ijk"):
         space = responses.attrs.get("space", "an unknown space")
-        raise InputValueError(f"a NIfTI file needs units with i, j and k; these lie in {space} (to_gifti, to_evoked?)")
+        raise InputValueError(
+            f"a NIfTI file needs units with i, j and k; these lie in {space} (to_volume, to_gifti, to_evoked?)"
+        )
     subjects = np.unique(responses["subject"].values) if "subject" in responses.coords else np.array([])
     if len(subjects) > 1:
         raise InputValueError(
