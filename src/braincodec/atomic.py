@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from braincodec.errors import BraincodecError, OutputError
+
+# what a system says that has no room left; libraries that write by themselves give no number
+WANT_OF_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -112,10 +116,16 @@ def remove(path: Path) -> None:
 
 
 def write_error(target: Path, error: OSError) -> OutputError:
-    """An `OutputError` that names the file, the reason and the free space on its disk."""
-    existing = next((folder for folder in (target, *target.parents) if folder.exists()), Path())
-    free = shutil.disk_usage(existing).free
-    return OutputError(f"cannot write {target}: {error.strerror or error} ({free / 1e6:,.1f} MB free on that disk)")
+    """An `OutputError` that names the file and the reason, and where that may be want of room, how much there is."""
+    words = f"cannot write {target}: {error.strerror or error}"
+    if error.errno is not None and error.errno not in WANT_OF_ROOM:
+        return OutputError(words)
+    return OutputError(f"{words} ({shutil.disk_usage(nearest_existing(target)).free / 1e6:,.1f} MB free on that disk)")
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself or the nearest of those above it that is there."""
+    return next((one for one in (path, *path.parents) if one.exists()), Path())
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -121,6 +121,12 @@ def test_full_disk_names_the_file_and_the_free_space(tmp_path):
     assert everything(tmp_path) == []
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOTDIR])
+def test_free_space_is_not_told_where_it_is_not_what_is_wanting(tmp_path, number):
+    with pytest.raises(OutputError, match=r"cannot write .*a\.npy: the reason$"), atomic_path(tmp_path / "a.npy"):
+        raise OSError(number, "the reason")
+
+
 def test_errors_of_our_own_pass_as_they_are(tmp_path):
     with pytest.raises(MissingFileError, match="weights not found"), atomic_path(tmp_path / "a"):
         raise MissingFileError("w.pt", "weights")

@@ -139,11 +139,25 @@ def test_addresses_that_cannot_be_written_are_refused(tmp_path):
     with pytest.raises(InputTypeError, match="got int"):
         open_place(3)
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputValueError, match="is a file"):
-        open_place(tmp_path / "file")
+    for below in ("", "below", "below/that"):
+        with pytest.raises(InputValueError, match="file is a file; give the folder of a store"):
+            open_place(tmp_path / "file" / below)
 
 
 def test_a_bucket_that_is_not_there_is_named(bucket):
     place = open_place("s3://no-such-bucket-here/store", bucket.options)
     with pytest.raises(UnreachableError, match=r"cannot write s3://no-such-bucket-here/store/a"):
         place.write("a", b"")
+    with pytest.raises(UnreachableError, match=r"write s3://no-such-bucket-here/store: there is no bucket 'no-such-"):
+        place.refuse_unwritable()
+
+
+def test_a_place_that_can_be_written_is_not_refused(place):
+    place.refuse_unwritable()
+    assert place.names() == []
+
+
+def test_a_folder_that_may_only_be_read_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda folder, _: folder != tmp_path)
+    with pytest.raises(OutputError, match=rf"^cannot write {tmp_path}/a/b: {tmp_path} may only be read$"):
+        open_place(tmp_path / "a" / "b").refuse_unwritable()

@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 
 import braincodec as bc
-from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, OutputError, UnknownNameError
+from braincodec.errors import (
+    DamagedFileError,
+    InputValueError,
+    MissingFileError,
+    OutputError,
+    UnknownNameError,
+    UnreachableError,
+)
 from braincodec.responses.formats import layout
 from braincodec.synthesis.planning.at_hand import SMALLEST_PART, check_room
 from braincodec.synthesis.run import plan_synthesis, synthesize
@@ -482,6 +489,15 @@ def test_a_store_in_a_bucket_is_written_gone_on_with_and_read(run, here, bucket)
     np.testing.assert_array_equal(found.values, expected.values)
     assert bc.verify(bucket.address, bucket.options, progress=False).ok
     assert here.notes[-1].count("disk") == 1 and "disk" not in "".join(here.notes[:2])
+
+
+def test_what_cannot_be_written_is_refused_before_models_are_loaded(run, bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("braincodec.synthesis.planning.preparing.make_plan", lambda *_, **__: pytest.fail("loaded"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputValueError, match="file is a file"):
+        run(output=tmp_path / "file" / "below")
+    with pytest.raises(UnreachableError, match="cannot write s3://no-such-bucket-here/store"):
+        run(output="s3://no-such-bucket-here/store", storage_options=bucket.options)
 
 
 @pytest.mark.slow

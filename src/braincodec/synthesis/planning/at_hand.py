@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from braincodec.atomic import nearest_existing
 from braincodec.errors import InputValueError, OutputError
 from braincodec.memory import free_main_memory
 from braincodec.synthesis.plan import Plan
@@ -81,8 +81,7 @@ def free_bytes(place: Place) -> int | None:
     """Room on the disk of a place; None at an address."""
     if place.local is None:
         return None
-    existing = next((folder for folder in (place.local, *place.local.parents) if folder.exists()), Path())
-    return shutil.disk_usage(existing).free
+    return shutil.disk_usage(nearest_existing(place.local)).free
 
 
 def check_room(forecast: Forecast) -> list[str]:

@@ -91,8 +91,11 @@ class Prepared:
         ------
         InputValueError
             When the models would give another plan than the one that was begun with.
+        OutputError, UnreachableError
+            When the output cannot be written: models are not loaded in vain.
         """
         if self.earlier is None:
+            self.place.refuse_unwritable()
             return make_plan(self.store, self.request, progress=progress)
         planned = make_plan(self.store, self.earlier.plan.request, progress=progress)
         if planned.plan.hash() != self.earlier.plan.hash():

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from braincodec.atomic import exclusive_lock, remove, write_error
+from braincodec.atomic import exclusive_lock, nearest_existing, remove, write_error
 from braincodec.errors import InputTypeError, InputValueError, OutputError
 from braincodec.folder import FoundFile
 from braincodec.remote import scheme_of, unreachable
@@ -105,6 +105,10 @@ class Place(abc.ABC):
     def sweep(self, folder: str) -> None:
         """Remove what killed processes left unfinished below `folder`."""
 
+    @abc.abstractmethod
+    def refuse_unwritable(self) -> None:
+        """Raise `OutputError` or `UnreachableError` where nothing can be written, as far as that shows without it."""
+
     def exclusive(self) -> contextlib.AbstractContextManager[None]:
         """Keep other runs out while the block lasts; at an address nothing can.
 
@@ -137,8 +141,9 @@ class LocalPlace(Place):
 
     def __init__(self, path: str | Path) -> None:
         folder = Path(path).expanduser().absolute()
-        if folder.exists() and not folder.is_dir():
-            raise InputValueError(f"{folder} is a file; give the folder of a store")
+        existing = nearest_existing(folder)
+        if not existing.is_dir():
+            raise InputValueError(f"{existing} is a file; give the folder of a store")
         self.local, self._folder = folder, folder
         self.address = str(folder)
 
@@ -222,6 +227,12 @@ class LocalPlace(Place):
         for path in self._path(folder).rglob(f"{UNFINISHED}*"):
             with contextlib.suppress(OSError):  # a worker that is still alive was quicker
                 path.unlink()
+
+    def refuse_unwritable(self) -> None:
+        """See `Place.refuse_unwritable`."""
+        existing = nearest_existing(self._folder)
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise OutputError(f"cannot write {self._folder}: {existing} may only be read")
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from braincodec.errors import BraincodecError
+from braincodec.errors import BraincodecError, UnreachableError
 from braincodec.folder import FoundFile
 from braincodec.remote import S3, S3_PATIENCE, file_system, own_name, scheme_of, unreachable
 from braincodec.synthesis.storage.in_threads import in_threads
@@ -84,6 +84,17 @@ class RemotePlace(Place):
 
     def sweep(self, folder: str) -> None:
         """See `Place.sweep`; a request that was cut short leaves nothing."""
+
+    def refuse_unwritable(self) -> None:
+        """See `Place.refuse_unwritable`."""
+        if scheme_of(self.address) not in S3:  # other systems make the folders that they lack
+            return
+        bucket = self._root.partition("/")[0]
+        with self._reaching("write", ""), contextlib.suppress(PermissionError):  # may be asked for its files alone
+            try:
+                self._files.call_s3("head_bucket", Bucket=bucket)
+            except FileNotFoundError:
+                raise UnreachableError(f"cannot write {self.address}: there is no bucket {bucket!r}") from None
 
     def _path(self, name: str) -> str:
         return posixpath.join(self._root, plain_name(name)) if name else self._root
