@@ -40,7 +40,7 @@ def synthesize(run, gabor_store, pictures, tmp_path):
 
 
 def test_a_dry_run_prints_a_page_and_writes_nothing(synthesize, tmp_path):
-    outcome = synthesize("--dry-run", "--workers", "3")
+    outcome = synthesize("--dry-run", "--workers", "3", "--tile", "1", "--block", "1")
     assert outcome.code == 0 and not (tmp_path / "out").exists()
     assert outcome.out.startswith(f"models        {MODEL} in ")
     assert "with 3 workers on this machine" in outcome.out and "free, " in outcome.out
@@ -110,6 +110,7 @@ def test_from_images_to_a_verified_store(synthesize, run, gabor_store, pictures,
     monkeypatch.setenv("BRAINCODEC_STORE", "nowhere")
     again = run("synthesize", "-o", output, "--resume")
     assert again.code == 0 and "complete already" in again.err
+    assert again.out.splitlines()[0].endswith("before compression; complete already")
     refused = synthesize(*small)
     assert refused.code == 1 and "--resume" in refused.err and "--overwrite" in refused.err
 

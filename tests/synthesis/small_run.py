@@ -21,9 +21,9 @@ from ..small_models import images
 def here(monkeypatch):
     """Compute blocks in this process: `here.most` ends a run after so many, `here.computed` lists them.
 
-    `here.before` has what happens before the blocks of these numbers.
+    `here.before` has what happens before the blocks of these numbers, `here.started` how many workers were wanted.
     """
-    seen = SimpleNamespace(most=None, computed=[], compared=0, before={})
+    seen = SimpleNamespace(most=None, computed=[], compared=0, before={}, started=[])
 
     def run_blocks(_, job, pending, *, finished=None, on_done=None):
         computer = BlockComputer((job.models, dict(job.models_options)), job.plan, job.stimuli)
@@ -47,7 +47,8 @@ def here(monkeypatch):
         return ComparedStimuli(tuple(sorted(set(differs) - set(repaired))), tuple(sorted(repaired)))
 
     @contextlib.contextmanager
-    def open_cluster(*_, **__):
+    def open_cluster(*_, workers, **__):
+        seen.started.append(workers)
         yield SimpleNamespace(dashboard=None)
 
     for name, stand_in in {

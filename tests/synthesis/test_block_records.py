@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -330,3 +331,12 @@ def test_a_bucket_is_written_like_a_folder(bucket, tmp_path):
     assert contents(again, plan) == contents(folder, plan)
     stored = open_store(bucket.address, **bucket.options).responses("fmri", stimuli="pictures", roi="V1")
     np.testing.assert_array_equal(stored[9].values, values_of(plan, plan.outputs[0], 9, 10)[0])
+
+
+def test_digests_of_records_from_workers_are_held_once(tmp_path):
+    place, plan = open_place(tmp_path), one_array()
+    begin(place, plan)
+    block = plan.block(0, 0)
+    record = write_block(place, plan, block, computed(plan, block))
+    sent = [pickle.loads(pickle.dumps(record)) for _ in range(2)]
+    assert sent == [record, record] and sent[0].digests[3] is sent[1].digests[3]

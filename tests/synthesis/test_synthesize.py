@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 
@@ -19,8 +20,10 @@ from braincodec.errors import (
     UnreachableError,
 )
 from braincodec.responses.formats import layout
+from braincodec.synthesis import one_run
 from braincodec.synthesis.planning.at_hand import SMALLEST_PART, check_room
 from braincodec.synthesis.run import plan_synthesis, synthesize
+from braincodec.synthesis.storage.records import finished_blocks
 from braincodec.synthesis.storage.stored_plan import jobs
 
 from .object_store import bucket, s3_server
@@ -111,8 +114,40 @@ def test_a_run_that_ended_while_labels_were_written_begins_with_them(interrupted
 def test_a_finished_run_is_complete_already(run, here):
     run()
     before = len(here.computed)
-    assert run(resume=True).resumed and len(here.computed) == before
+    done = run(resume=True)
+    assert done.resumed and done.was_complete and len(here.computed) == before
     assert here.notes[-1].endswith("is complete already")
+
+
+def test_a_finished_run_is_complete_also_where_nothing_can_be_written(run, here, pictures, tmp_path, monkeypatch):
+    assert not run().was_complete
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("braincodec.synthesis.storage.place.exclusive_lock", refuse)
+    monkeypatch.setattr("braincodec.synthesis.storage.place.LocalPlace.write_many", refuse)
+    monkeypatch.setattr("braincodec.synthesis.storage.place.LocalPlace.remove", refuse)
+    assert run(resume=True).was_complete and here.compared == 0
+    (pictures / "00.png").touch()
+    assert run(resume=True).was_complete and here.compared == 1
+
+
+def test_records_are_read_once_however_a_run_ends(interrupted, run, monkeypatch):
+    read = []
+    monkeypatch.setattr(one_run, "finished_blocks", lambda *asked: read.append(1) or finished_blocks(*asked))
+    run()
+    assert len(read) == 1
+    run(resume=True)
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize(("most", "started"), [(9, [3]), (2, [2]), (None, [1])])
+def test_no_more_workers_are_started_than_there_are_blocks(run, here, models, pictures, monkeypatch, most, started):
+    monkeypatch.setattr("braincodec.synthesis.planning.at_hand.default_workers", lambda *_: 1)
+    assert plan_synthesis(models, LINEAR, stimuli=pictures, output="out", workers=most, **QUICK).workers == started[0]
+    run(workers=most)
+    assert here.started == started
 
 
 def test_what_another_version_laid_out_is_complete_and_not_written_to(run, here, pictures, monkeypatch):

@@ -183,6 +183,7 @@ def _say_result(done: Synthesis, as_json: bool) -> None:
                 "skipped": {one.id: one.reason for one in done.skipped},
                 "seconds": done.seconds,
                 "resumed": done.resumed,
+                "was_complete": done.was_complete,
                 "notes": done.notes,
             }
         )
@@ -196,10 +197,11 @@ def _say_result(done: Synthesis, as_json: bool) -> None:
     arrays = len(done.plan.outputs)
     images = request.count * arrays
     rate = "an earlier run was completed" if done.resumed else f"{images / max(done.seconds, 1e-9):,.1f} responses/s"
+    took = "complete already" if done.was_complete else f"{done.seconds:.1f} s, {rate}"
     say(
         f"{done.address}: responses of {', '.join(request.models)} to {stimuli_in_words(request.count)} "
         f"({request.stimuli}), {arrays:,} array{'s' * (arrays != 1)}, {request.stored_dtype}, "
-        f"{size(done.plan.stored_bytes)} before compression; {done.seconds:.1f} s, {rate}"
+        f"{size(done.plan.stored_bytes)} before compression; {took}"
     )
     for line in _next_steps(done):
         say(line)

@@ -16,6 +16,7 @@ from braincodec.synthesis.planning.at_hand import Workers
 from braincodec.synthesis.planning.forecast import Forecast, stimuli_in_words
 from braincodec.synthesis.planning.preparing import forecast_of, prepare
 from braincodec.synthesis.planning.probe import BUDGET, probe
+from braincodec.synthesis.storage.records import finished_blocks
 from braincodec.synthesis.workers.cluster import LOCAL
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Synthesis:
         That this run took.
     resumed : bool
         Whether it went on with an earlier one.
+    was_complete : bool
+        Whether all was there already, so that nothing was done.
     notes : tuple of str
         What was remarked upon.
     storage_options : dict
@@ -49,6 +52,7 @@ class Synthesis:
     skipped: tuple[BadStimulus, ...] = ()
     seconds: float = 0.0
     resumed: bool = False
+    was_complete: bool = False
     notes: tuple[str, ...] = ()
     storage_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -219,6 +223,7 @@ def synthesize(
         skipped=tuple(skipped),
         seconds=time.monotonic() - began,
         resumed=prepared.earlier is not None,
+        was_complete=run.was_complete,
         notes=tuple(said.kept),
         storage_options=dict(storage_options or {}),
     )
@@ -230,26 +235,21 @@ def plan_synthesis(
     *,
     stimuli: StimulusSet | Any = None,
     output: str | Path,
-    name: str | None = None,
     cluster: str = LOCAL,
     workers: int | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    add: bool = False,
-    progress: bool | None = None,
-    storage_options: Mapping[str, Any] | None = None,
     cluster_options: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
     probe_seconds: float = BUDGET,
-    **settings: Any,
+    **arguments: Any,
 ) -> Forecast:
     """What `synthesize` would do with the same arguments, and what it would take; nothing is written.
 
     Parameters
     ----------
-    store, models, stimuli, output, name, cluster, workers
+    store, models, stimuli, output, cluster, workers, cluster_options, progress
         As of `synthesize`.
-    resume, overwrite, add, progress, storage_options, cluster_options, **settings
-        As of `synthesize`.
+    **arguments
+        The others of `synthesize`: ``name``, ``subjects``, ``rois``, ``resume``, ...
     probe_seconds : float
         How long a few images are computed, here, to tell how long it will take; 0 leaves it out.
 
@@ -270,25 +270,14 @@ def plan_synthesis(
     braincodec.errors.UnknownNameError: unknown cluster 'slrum'; did you mean 'slurm'? ...
     """
     at_work = Workers(cluster, workers, cluster_options)
-    prepared = prepare(
-        store,
-        models,
-        stimuli,
-        output,
-        name=name,
-        workers=at_work,
-        resume=resume,
-        overwrite=overwrite,
-        add=add,
-        storage_options=storage_options,
-        **settings,
-    )
+    prepared = prepare(store, models, stimuli, output, workers=at_work, **arguments)
     plan = prepared.plan if prepared.earlier is not None else prepared.planned(progress=progress).plan
     at_work.check_memory(plan)
     probed = None
     if probe_seconds > 0 and is_here(plan.request.device):
         probed = probe(prepared.store, plan, prepared.stimuli, budget=probe_seconds, progress=progress)
-    return forecast_of(prepared, plan, at_work, probed)
+    records = {} if prepared.earlier is None else finished_blocks(prepared.place, plan)
+    return forecast_of(prepared, plan, at_work, records, probed)
 
 
 def is_here(device: str) -> bool:

@@ -59,20 +59,26 @@ class Workers:
                 f"memory, and {size(free)} are free: take smaller ones (--tile, --block), or leave them out"
             )
 
-    def at_hand(self, plan: Plan) -> tuple[int, str]:
-        """How many there are or will be, and where, in words.
+    def to_start(self, plan: Plan, pieces: int) -> int | None:
+        """How many to start for so many pieces of work; None where others start them."""
+        if self.cluster not in (LOCAL, SLURM):
+            return None
+        number = self.number or 1
+        if self.number is None and self.cluster == LOCAL:
+            number = default_workers(plan.request.threads, plan.request.device, worker_bytes(plan))
+        return min(number, max(1, pieces))
+
+    def at_hand(self, plan: Plan, pieces: int) -> tuple[int, str]:
+        """How many there are or will be for so many pieces of work, and where, in words.
 
         Raises
         ------
         UnreachableError
             When no scheduler answers at the address.
         """
-        if self.cluster == LOCAL:
-            request = plan.request
-            own = default_workers(request.threads, request.device, worker_bytes(plan))
-            return self.number or own, "on this machine"
-        if self.cluster == SLURM:
-            return self.number or 1, "as jobs of Slurm"
+        number = self.to_start(plan, pieces)
+        if number is not None:
+            return number, "on this machine" if self.cluster == LOCAL else "as jobs of Slurm"
         with open_cluster(self.cluster) as found:
             return max(1, found.workers_expected), f"of {self.cluster}"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from braincodec.errors import InputValueError, MissingFileError, OutputError
 from braincodec.stimuli import StimulusSet
-from braincodec.synthesis.plan import Plan, Request
+from braincodec.synthesis.plan import Block, Plan, Request
 from braincodec.synthesis.planning.at_hand import Workers, free_bytes
 from braincodec.synthesis.planning.existing import Earlier, Situation, earlier_syntheses, in_what, look_at_output
 from braincodec.synthesis.planning.forecast import Forecast
@@ -19,7 +19,6 @@ from braincodec.synthesis.planning.named_stimuli import as_published, open_stimu
 from braincodec.synthesis.planning.probe import Probed
 from braincodec.synthesis.planning.request import as_store, choose_targets, given_again, make_request
 from braincodec.synthesis.storage.place import Place, open_place
-from braincodec.synthesis.storage.records import finished_blocks
 from braincodec.synthesis.storage.stored_plan import ids_hash
 from braincodec.synthesis.workers.cluster import LOCAL
 
@@ -112,12 +111,12 @@ def prepare(
     stimuli: Any,
     output: Any,
     *,
-    name: str | None,
     workers: Workers,
-    resume: bool,
-    overwrite: bool,
-    add: bool,
-    storage_options: Mapping[str, Any] | None,
+    name: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    add: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Prepared:
     """Check the arguments of `synthesize`; nothing is loaded, started or written.
@@ -213,7 +212,13 @@ def _only(place: Place, name: str | None) -> Earlier:
     return found[0]
 
 
-def forecast_of(prepared: Prepared, plan: Plan, workers: Workers, probed: Probed | None = None) -> Forecast:
+def forecast_of(
+    prepared: Prepared,
+    plan: Plan,
+    workers: Workers,
+    records: Collection[Block],
+    probed: Probed | None = None,
+) -> Forecast:
     """The plan in words, for the workers at hand.
 
     Parameters
@@ -221,16 +226,18 @@ def forecast_of(prepared: Prepared, plan: Plan, workers: Workers, probed: Probed
     prepared : Prepared
     plan : Plan
     workers : Workers
+    records : collection of Block
+        Those that are finished.
     probed : Probed, optional
     """
-    number, where = workers.at_hand(plan)
+    blocks = sum(1 for _ in plan.blocks())
+    number, where = workers.at_hand(plan, blocks - len(records))
     finished: dict[int, int] = {}
+    for block in records:
+        finished[block.pass_number] = finished.get(block.pass_number, 0) + len(block)
     state = "replaced" if prepared.situation.discarded or prepared.situation.removed else "new"
     if prepared.earlier is not None:
-        records = finished_blocks(prepared.place, plan)
-        for block in records:
-            finished[block.pass_number] = finished.get(block.pass_number, 0) + len(block)
-        state = f"goes on, {len(records):,} of {sum(1 for _ in plan.blocks()):,} blocks are there"
+        state = f"goes on, {len(records):,} of {blocks:,} blocks are there"
         state = "complete already" if prepared.earlier.finished else state
     return Forecast(
         plan=plan,

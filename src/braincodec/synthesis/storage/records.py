@@ -6,7 +6,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import FiniteFloat, field_validator
 
@@ -69,6 +69,10 @@ class BlockRecord(Config):
     def _held_once(cls, digests: tuple[str, ...]) -> tuple[str, ...]:
         # every pass sees the same stimuli: of a million of them in many passes, text is most of the memory
         return tuple(map(sys.intern, digests))
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        self.__dict__["digests"] = self._held_once(self.digests)  # of those that come from workers too
 
 
 def record_name(plan: Plan, block: Block) -> str:
