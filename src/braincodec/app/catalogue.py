@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
+from braincodec.artefact import CONFIG, UNITS, WEIGHTS
 from braincodec.errors import BraincodecError, InputValueError
+from braincodec.extras import require_optional
+from braincodec.folder import LocalFolder
 from braincodec.models.base import MODELS
+from braincodec.store.native_store import NativeStore
+from braincodec.viz.vertices import SPACES
 
 if TYPE_CHECKING:
     from braincodec.store import Store
@@ -14,6 +20,13 @@ if TYPE_CHECKING:
     from braincodec.subjects import Subject
 
 Direction = Literal["encode", "decode", "both"]
+PACKAGE_OF_SCHEME = {
+    "torchvision": "torchvision",
+    "swav": "torchvision",
+    "timm": "timm",
+    "open_clip": "open_clip",
+    "efficientnet_lite": "efficientnet_lite_pytorch",
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,9 @@ class ModelChoice:
         Whether its subjects never existed.
     licence, citation, notes : str
     accuracy : float or None
-        Median noise-normalised accuracy (else correlation) of the first subject.
+        Median noise-normalised accuracy (else correlation) of the first subject, where it was measured.
+    has_cortex : bool
+        Whether its units are known to lie on fsaverage or fsaverage5.
     problem : str
         Why it cannot be opened on this machine; empty where nothing is known to be in the way.
     """
@@ -48,8 +63,8 @@ class ModelChoice:
     citation: str = ""
     notes: str = ""
     accuracy: float | None = None
+    has_cortex: bool = False
     problem: str = ""
-    details: dict[str, str] = field(default_factory=dict)
 
     @property
     def rois(self) -> list[str]:
@@ -58,14 +73,14 @@ class ModelChoice:
 
 
 def model_choices(store: Store) -> list[ModelChoice]:
-    """The models of a store.
+    """The models of a store, those that cannot be opened included.
 
     Raises
     ------
     InputValueError
         When it has none.
     """
-    found = [_choice(entry) for entry in store.entries()]
+    found = [model_choice(store, entry) for entry in store.entries()]
     if not found:
         raise InputValueError(
             f"{store.address} holds no models, so there is nothing to explore; 'braincodec demo' makes some to try, "
@@ -74,19 +89,20 @@ def model_choices(store: Store) -> list[ModelChoice]:
     return found
 
 
-def _choice(entry: ModelEntry) -> ModelChoice:
+def model_choice(store: Store, entry: ModelEntry) -> ModelChoice:
+    """One of them."""
+    native = isinstance(store, NativeStore)
     direction: Direction = "encode"
     problem = ""
     try:
-        if hasattr(MODELS.get(entry.kind), "decode"):
-            direction = "both"
-    except BraincodecError as error:
-        problem = str(error)
-    except Exception:  # noqa: BLE001  published families are kinds of their own, read by the store
-        problem = ""
+        if native:
+            direction = "both" if hasattr(MODELS.get(entry.kind), "decode") else "encode"
+            _check_artefact(store, entry)
+    except (BraincodecError, ValueError, KeyError, TypeError, OSError) as error:
+        problem = str(error) or type(error).__name__
     return ModelChoice(
         id=entry.id,
-        title=f"{entry.id}{' (simulated)' if entry.simulated else ''}",
+        title=f"{entry.id} (simulated)" if entry.simulated else entry.id,
         modality=entry.modality,
         direction=direction,
         subjects=entry.subjects,
@@ -96,5 +112,43 @@ def _choice(entry: ModelEntry) -> ModelChoice:
         citation=entry.citation,
         notes=entry.notes,
         accuracy=entry.accuracy,
+        has_cortex=not problem and _has_cortex(store, entry),
         problem=problem,
     )
+
+
+def _check_artefact(store: Store, entry: ModelEntry) -> None:
+    """Raise when a package or the weights of the first subject are missing; opens neither."""
+    config: dict[str, Any] = json.loads(_first_file(store, entry, CONFIG).read_text(encoding="utf-8"))
+    backbone = config.get("model", {}).get("features", {}).get("backbone", "")
+    package = PACKAGE_OF_SCHEME.get(str(backbone).partition(":")[0])
+    if package is not None:
+        require_optional(package, f"the model {entry.id}")
+    if isinstance(store.folder, LocalFolder):
+        _first_file(store, entry, WEIGHTS)
+
+
+def _has_cortex(store: Store, entry: ModelEntry) -> bool:
+    if not isinstance(store, NativeStore):
+        return any(space in entry.id for space in SPACES)
+    if not isinstance(store.folder, LocalFolder):
+        return False  # it would have to be fetched
+    import h5py
+
+    try:
+        with h5py.File(_first_file(store, entry, UNITS)) as file:
+            return _text(file.attrs.get("space", "")) in SPACES
+    except (BraincodecError, OSError):
+        return False
+
+
+def _first_file(store: Store, entry: ModelEntry, name: str) -> Any:
+    """Path of a file of the first subject's artefact."""
+    assert isinstance(store, NativeStore)
+    subject = entry.subjects[0]
+    place = store.place(entry.id, subject, entry.rois_of_subject[subject][0] if entry.one_model_a_roi else None)
+    return store.folder.local(f"{place}/{name}", "file of an artefact", "fetch or save the model again")
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

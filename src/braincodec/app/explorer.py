@@ -2,92 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from braincodec.app.catalogue import ModelChoice, model_choices
-from braincodec.app.predicting import Prediction, RoiBar
+from braincodec.app.decoding import Decoded, check_request, decoding_work
+from braincodec.app.examples import Example, example_patterns, example_photographs
+from braincodec.app.gallery import Pictures, digest_of
+from braincodec.app.kept import Kept
+from braincodec.app.model_room import Key
+from braincodec.app.patterns import read_pattern
+from braincodec.app.predicting import Neighbour, Prediction
+from braincodec.app.queueing import Line
+from braincodec.app.serving import Serving
+from braincodec.app.uploads import checked_pixels
 from braincodec.errors import UnknownNameError
+from braincodec.memory import free_main_memory
 
 if TYPE_CHECKING:
-    import xarray as xr
     from numpy.typing import NDArray
 
-    from braincodec.models.base import Encoder
     from braincodec.stimuli import StimulusSet
     from braincodec.store import Store
     from braincodec.subjects import Subject
 
-
-@dataclass(frozen=True, eq=False)
-class Neighbour:
-    """An image of the gallery that the brain answers alike.
-
-    Attributes
-    ----------
-    id : str
-    similarity : float
-        Pearson correlation of the responses over the units of the region.
-    thumbnail : array of uint8, shape (height, width, 3), or None
-        None where the image cannot be read any more.
-    """
-
-    id: str
-    similarity: float
-    thumbnail: NDArray[np.uint8] | None
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """Images decoded from one pattern.
-
-    Attributes
-    ----------
-    images : array of uint8, shape (samples, height, width, 3)
-    nearest : list of Neighbour
-        Images of the gallery that the pattern speaks of most: cosine of embeddings. Empty where there is no gallery.
-    simulated : bool
-    about : str
-        What the images are, in a sentence.
-    """
-
-    images: NDArray[np.uint8]
-    nearest: list[Neighbour]
-    simulated: bool
-    about: str
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """Something to try.
-
-    Attributes
-    ----------
-    name : str
-    title : str
-    pixels : array of uint8, shape (height, width, 3)
-        The photograph; for a pattern, what the subject saw.
-    licence : str
-    pattern : array of float32, shape (units,), or None
-        For decoders.
-    model : str
-        Decoder that a pattern belongs to.
-    subject : int or str
-    """
-
-    name: str
-    title: str
-    pixels: NDArray[np.uint8]
-    licence: str
-    pattern: NDArray[np.float32] | None = None
-    model: str = ""
-    subject: Subject = 1
+PREDICTION_BYTES = 256 * 2**20
+DECODED_BYTES = 128 * 2**20
+# of the memory that is free at the start
+SHARE_FOR_MODELS, SHARE_FOR_GALLERIES = 0.5, 0.25
+Cancelled = Callable[[], bool] | None
 
 
 class Explorer:
@@ -102,15 +48,30 @@ class Explorer:
     device : str
     most_waiting : int
         Requests that may wait; more are refused with `TooBusyError`.
-
-    Attributes
-    ----------
-    models : list of ModelChoice
+    most_model_bytes, most_gallery_bytes : int, optional
+        Of weights, and of responses to galleries, in memory. Default: a half and a quarter of what is free.
 
     Raises
     ------
     InputValueError
         When the store has no models.
+
+    Notes
+    -----
+    Each model that is in use has a thread; photographs that wait together go through it together, and equal requests
+    once. Who else asks changes a response only by the rounding of float32 (about a millionth of its size).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from braincodec.simulate import photograph, write_demo_store
+    >>> from braincodec.store import open_store
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = write_demo_store(folder, backbone="gabor:bank", calibration=8)
+    >>> with Explorer(open_store(folder)) as explorer:
+    ...     prediction = explorer.predict(photograph("coffee"), "fmri-simulated-gaussian_fwrf", 1)
+    >>> prediction.responses.dims, prediction.simulated, prediction.rois[:2]
+    (('unit',), True, ['V1', 'V2'])
     """
 
     def __init__(
@@ -120,13 +81,22 @@ class Explorer:
         gallery: StimulusSet | None = None,
         device: str = "auto",
         most_waiting: int = 100,
+        most_model_bytes: int | None = None,
+        most_gallery_bytes: int | None = None,
     ) -> None:
+        free = free_main_memory()
         self.store = store
-        self.models: list[ModelChoice] = model_choices(store)
-        self._device = device
-        self._gallery = gallery
-        self._lock = threading.Lock()
-        self._encoders: dict[tuple[str, str], Encoder] = {}
+        self._serving = Serving(
+            store,
+            {choice.id: choice for choice in model_choices(store)},
+            gallery=gallery,
+            device=device,
+            line=Line(most_waiting),
+            most_model_bytes=int(SHARE_FOR_MODELS * free) if most_model_bytes is None else most_model_bytes,
+            most_gallery_bytes=int(SHARE_FOR_GALLERIES * free) if most_gallery_bytes is None else most_gallery_bytes,
+        )
+        self._predictions: Kept[NDArray[np.float32]] = Kept(PREDICTION_BYTES, lambda values: values.nbytes)
+        self._decoded: Kept[Decoded] = Kept(DECODED_BYTES, lambda decoded: decoded.images.nbytes)
 
     def __enter__(self) -> Explorer:
         return self
@@ -135,7 +105,18 @@ class Explorer:
         self.close()
 
     def close(self) -> None:
-        """Stop all threads; whoever waits is told."""
+        """End all threads; whoever waits is told."""
+        self._serving.close()
+
+    @property
+    def models(self) -> list[ModelChoice]:
+        """The store's models, those that cannot be opened included: their `problem` says why."""
+        return list(self._serving.choices.values())
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait or are being computed."""
+        return self._serving.line.waiting
 
     def model(self, name: str) -> ModelChoice:
         """The facts about one model.
@@ -144,57 +125,56 @@ class Explorer:
         ------
         UnknownNameError
         """
-        for choice in self.models:
-            if choice.id == name:
-                return choice
-        raise UnknownNameError("model", name, [choice.id for choice in self.models])
+        choices = self._serving.choices
+        if name not in choices:
+            raise UnknownNameError("model", name, choices)
+        return choices[name]
 
     def predict(
-        self,
-        pixels: NDArray[np.uint8],
-        model: str,
-        subject: Subject = 1,
-        *,
-        cancelled: Callable[[], bool] | None = None,
+        self, pixels: NDArray[np.uint8], model: str, subject: Subject = 1, *, cancelled: Cancelled = None
     ) -> Prediction:
         """Responses of one subject to one photograph.
 
         Parameters
         ----------
         pixels : array of uint8, shape (height, width, 3)
-            As `read_upload` gives them; the encoder crops and resizes as it was trained.
+            As `read_upload` gives them; the encoder crops and resizes them as it was trained.
         model : str
         subject : int or str
         cancelled : callable, optional
-            Asked while waiting; True gives up the place in the queue.
+            Asked while waiting; True gives up the place in the line.
 
         Returns
         -------
         Prediction
+            Bars have nothing to be compared with while the gallery is being encoded; ask again later.
 
         Raises
         ------
         TooBusyError
             When too many wait already.
         BraincodecError
-            Whatever else goes wrong, in one sentence.
+            Whatever else goes wrong, in a sentence.
         """
-        choice = self.model(model)
-        with self._lock:
-            key = (model, str(subject))
-            if key not in self._encoders:
-                self._encoders[key] = self.store.encoder(model, subject)
-            responses = self._encoders[key].encode(pixels[None], device=self._device, progress=False)
-        one = responses.isel(stimulus=0, drop=True)
-        one = one.mean("repetition", keep_attrs=True) if "repetition" in one.dims else one
+        choice, key = self._chosen(model, subject)
+        pixels = checked_pixels(pixels)
+        digest = digest_of(pixels)
+        values = self._predictions.get((key, digest))
+        if values is None:
+            values = self._serving.ask(key, digest, pixels, cancelled)
+            self._predictions.put((key, digest), values)
+        facts, reference = self._serving.facts[key], self._serving.references[key]
         return Prediction(
             model=model,
-            subject=subject,
+            subject=next(one for one in choice.subjects if str(one) == key[1]),
             modality=choice.modality,
             simulated=choice.simulated,
-            image_digest=digest_of(pixels),
-            responses=one,
-            roi_bars=_bars(one),
+            image_digest=digest,
+            responses=facts.labelled(values),
+            roi_bars=reference.bars(facts, values),
+            reference=reference.note,
+            scaling=facts.scaling,
+            missing=facts.missing,
         )
 
     def neighbours(self, prediction: Prediction, roi: str | None = None, count: int = 8) -> list[Neighbour]:
@@ -204,57 +184,112 @@ class Explorer:
         ----------
         prediction : Prediction
         roi : str, optional
-            Compare over its units only; default: all.
+            Compare over its units only (of EEG: over a group of channels); default: all.
         count : int
 
         Returns
         -------
         list of Neighbour
             The most similar first; empty while the gallery is being encoded (`Prediction.reference` says how far).
+
+        Raises
+        ------
+        UnknownNameError
+            For a region that the model has not.
         """
-        return []
+        reference = self._serving.references.get((prediction.model, str(prediction.subject)))
+        if reference is None or not reference.ready or reference.neighbours is None or reference.pictures is None:
+            return []
+        # one more, for the photograph itself
+        found = reference.neighbours.nearest(prediction.responses.values, roi, max(0, count) + 1)
+        return _with_pictures(found, reference.pictures, prediction.image_digest)[: max(0, count)]
 
     def decode(
-        self, pattern: NDArray[Any] | bytes | str | Path, model: str, subject: Subject = 1, *, samples: int = 1,
+        self,
+        pattern: NDArray[Any] | bytes | str | Path,
+        model: str,
+        subject: Subject = 1,
+        *,
+        samples: int = 1,
         seed: int = 0,
-    ) -> Decoded:  # fmt: skip
+        cancelled: Cancelled = None,
+    ) -> Decoded:
         """Images of what was seen.
 
         Parameters
         ----------
         pattern : array of shape (units,), or a .npy or .csv file
+            In the scale of the recording that the model was fitted to.
         model : str
-            One whose direction is ``"both"`` or ``"decode"``.
+            One that decodes.
         subject : int or str
         samples : int
-            At most 8.
+            1 to 8.
         seed : int
+        cancelled : callable, optional
+            As of `predict`.
+
+        Returns
+        -------
+        Decoded
+
+        Raises
+        ------
+        UploadError
+            For a file that holds no such pattern.
+        TooBusyError, BraincodecError
+            As `predict`.
         """
-        raise NotImplementedError
+        choice, key = self._chosen(model, subject)
+        samples, seed = check_request(choice, samples, seed)
+        template = self._serving.facts_of(key, cancelled).template.values
+        values = read_pattern(pattern, template.size, free=~np.isfinite(template))
+        galleries = self._serving.decoding_galleries
+        name, work = decoding_work(values, samples, seed, self._serving.device, lambda: galleries.get(key))
+        found = self._decoded.get((key, name))
+        if found is None:
+            images, nearest = self._serving.ask(key, name, work, cancelled)
+            gallery = galleries.get(key)
+            pictures = [] if gallery is None else _with_pictures(nearest, gallery.pictures)
+            text = "" if gallery is None else gallery.text
+            found = Decoded(images, pictures, choice.simulated, self._serving.facts[key].about_images, text)
+            self._decoded.put((key, name), found)
+        return found
 
-    def examples(self) -> list[Example]:
-        """Photographs to try, and patterns for decoders."""
-        from braincodec.simulate import photograph_licences, square_photographs
+    def examples(self, model: str | None = None, subject: Subject = 1) -> list[Example]:
+        """Things to try.
 
-        licences = {row["name"]: f"{row['licence']}, {row['author']}" for row in photograph_licences()}
-        return [
-            Example(name, name.replace("_", " "), pixels, licences[name])
-            for name, pixels in square_photographs().items()
-        ]
+        Parameters
+        ----------
+        model : str, optional
+            A decoder: patterns for it. Default: photographs.
+        subject : int or str
+
+        Returns
+        -------
+        list of Example
+        """
+        if model is None or self.model(model).direction == "encode":
+            return example_photographs()
+        return example_patterns(self, self.model(model), subject)
+
+    def prepare(self, model: str, subject: Subject = 1) -> None:
+        """Load a model and let it encode the gallery in the background, before somebody asks; returns at once."""
+        _, key = self._chosen(model, subject)
+        self._serving.open(key)
+
+    def _chosen(self, model: str, subject: Subject) -> tuple[ModelChoice, Key]:
+        choice = self.model(model)
+        if str(subject) not in {str(known) for known in choice.subjects}:
+            raise UnknownNameError("subject", subject, choice.subjects, where=f"of {model}")
+        return choice, (model, str(subject))
 
 
-def digest_of(pixels: NDArray[np.uint8]) -> str:
-    """Hexadecimal SHA-256 of an image's size and pixels."""
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()
-
-
-def _bars(one: xr.DataArray) -> list[RoiBar]:
-    if one.dims != ("unit",):
-        return []
-    membership = one.bc.roi_membership
-    return [
-        RoiBar(str(roi), float(one.values[inside].mean()), int(inside.sum()))
-        for roi, inside in zip(membership["roi"].values, membership.values.T, strict=True)
-    ]
+def _with_pictures(found: list[tuple[str, float]], pictures: Pictures, but: str = "") -> list[Neighbour]:
+    """Neighbours with their small pictures; without the image of the digest `but`."""
+    made = []
+    for name, similarity in found:
+        digest, picture = pictures.of(name) or ("", None)
+        if not but or digest != but:
+            made.append(Neighbour(name, similarity, picture))
+    return made

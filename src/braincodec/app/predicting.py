@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from braincodec.app.scalp import scalp_positions
+from braincodec.app.scalp import channel_groups, scalp_positions
 from braincodec.errors import UnknownNameError
 from braincodec.responses.checks import ROI_PREFIX
 from braincodec.responses.select import roi_names
@@ -74,6 +74,24 @@ class ReferenceNote:
 
 
 @dataclass(frozen=True, eq=False)
+class Neighbour:
+    """An image of the gallery that is like what was seen.
+
+    Attributes
+    ----------
+    id : str
+    similarity : float
+        Pearson correlation of the responses over the units of a region.
+    thumbnail : array of uint8, shape (height, width, 3), or None
+        None where the image cannot be read any more.
+    """
+
+    id: str
+    similarity: float
+    thumbnail: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, eq=False)
 class CortexValues:
     """One value for each vertex of fsaverage5.
 
@@ -93,17 +111,21 @@ class CortexValues:
 
 @dataclass(frozen=True, eq=False)
 class VolumeSlices:
-    """The middle of a volume in three directions, for subjects that have no surface.
+    """Three slices through a volume, for subjects that have no surface.
 
     Attributes
     ----------
-    slices : dict of {"x", "y", "z"} to array of float32
-        NaN outside the units. Rows go up or to the front, columns to the right or to the front.
+    slices : dict of {"sagittal", "coronal", "axial"} to array of float32, shape (rows, columns)
+        Cut to the units; NaN elsewhere. The first row is the top (of axial slices the front), columns go from left to
+        right (of sagittal slices from the back to the front), as far as the affine tells.
+    positions : dict of str to int
+        Voxel index of each slice across it.
     low, high : float
         As of `CortexValues`.
     """
 
     slices: dict[str, NDArray[np.float32]]
+    positions: dict[str, int]
     low: float
     high: float
 
@@ -179,6 +201,13 @@ class Prediction:
         """Regions of the units, in their order; none for sensors."""
         return roi_names(self.responses)
 
+    @property
+    def channel_groups(self) -> list[str]:
+        """Groups of channels, such as ``"occipital"``; none where there are no sensors."""
+        if "channel" not in self.responses.dims:
+            return []
+        return list(channel_groups(self.responses["channel"].values.astype(str).tolist()))
+
     def on_cortex(self, roi: str | None = None) -> CortexValues | None:
         """The response on fsaverage5; None for sensors, and for subjects in a volume, which have no surface.
 
@@ -200,13 +229,29 @@ class Prediction:
         maps = vertex_values(here)
         return CortexValues(maps["left"].astype(np.float32), maps["right"].astype(np.float32), low, high)
 
+    def slices(self, roi: str | None = None) -> VolumeSlices | None:
+        """The response on three slices through the volume, where most units lie; None for units that have no voxel.
+
+        Parameters
+        ----------
+        roi : str, optional
+            Only its units, and the slices where most of these lie.
+
+        Raises
+        ------
+        UnknownNameError
+        """
+        from braincodec.app.volume import middle_slices
+
+        return middle_slices(self.responses, self._of(roi))
+
     def time_course(self, channels: str | None = None) -> TimeCourse | None:
         """Responses of sensors; None for models of voxels, vertices and neurons.
 
         Parameters
         ----------
         channels : str, optional
-            A group: the channels whose names begin so, such as ``"O"``.
+            A group, one of `channel_groups`.
 
         Raises
         ------
@@ -215,11 +260,12 @@ class Prediction:
         if self.responses.dims != ("channel", "time"):
             return None
         names = self.responses["channel"].values.astype(str)
+        groups = channel_groups(names.tolist())
+        if channels is not None and channels not in groups:
+            raise UnknownNameError("channel group", channels, groups, where=f"of {self.model}")
+        kept = np.ones(len(names), bool) if channels is None else groups[channels]
         values = self.responses.values
         top = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-        kept = np.ones(len(names), bool) if channels is None else np.char.startswith(names, channels)
-        if not kept.any():
-            raise UnknownNameError("channel group", channels, sorted(set(names)), where=f"of {self.model}")
         return TimeCourse(
             times=self.responses["time"].values.astype(float),
             channels=names[kept].tolist(),

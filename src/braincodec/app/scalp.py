@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,16 @@ from braincodec.viz.topography import HEAD, MONTAGE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+# lobes by the letters before the number, in the 10-10 system
+LOBES = {
+    "occipital": ("O", "PO", "I"),
+    "parietal": ("P", "CP"),
+    "temporal": ("T", "TP", "FT"),
+    "central": ("C", "FC"),
+    "frontal": ("F", "AF", "FP"),
+}
 
 
 def scalp_positions(channels: Sequence[str]) -> NDArray[np.float64] | None:
@@ -52,3 +63,16 @@ def _from_above(place: NDArray[np.float64]) -> tuple[float, float]:
     angle = np.arctan2(np.hypot(x, y), z) / (np.pi / 2)
     flat = np.hypot(x, y) or 1.0
     return float(angle * x / flat), float(angle * y / flat)
+
+
+def channel_groups(channels: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Which channels lie over which lobe, by their names; groups that have none are left out.
+
+    Examples
+    --------
+    >>> {name: group.tolist() for name, group in channel_groups(["Oz", "PO3", "Cz"]).items()}
+    {'occipital': [True, True, False], 'central': [False, False, True]}
+    """
+    letters = [re.sub(r"(\d+|z)$", "", name).upper() for name in channels]
+    groups = {lobe: np.array([one in known for one in letters], bool) for lobe, known in LOBES.items()}
+    return {lobe: members for lobe, members in groups.items() if members.any()}

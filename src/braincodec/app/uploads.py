@@ -51,11 +51,11 @@ def read_upload(source: str | Path | bytes) -> NDArray[np.uint8]:
     UploadError
         For anything else.
     """
-    content = _content(source, "photograph")
+    content = content_of(source, "photograph")
     _check_header(content)
     try:
         with _decoding:
-            return _reduced(decode_image(io.BytesIO(content), "the photograph"))
+            return reduced(decode_image(io.BytesIO(content), "the photograph"))
     except DamagedFileError as error:
         raise UploadError(f"{_sentence(error)}; please try another file") from None
     except BraincodecError as error:
@@ -64,7 +64,13 @@ def read_upload(source: str | Path | bytes) -> NDArray[np.uint8]:
         raise UploadError("the photograph is too large for the memory that is left; please try a smaller one") from None
 
 
-def _content(source: str | Path | bytes, what: str) -> bytes:
+def content_of(source: str | Path | bytes, what: str) -> bytes:
+    """The bytes of a file that was sent, where they are not too many.
+
+    Raises
+    ------
+    UploadError
+    """
     if isinstance(source, bytes):
         size = len(source)
     else:
@@ -100,7 +106,26 @@ def _check_header(content: bytes) -> None:
         )
 
 
-def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def checked_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels as they are, where they are those of one photograph.
+
+    Raises
+    ------
+    UploadError
+    """
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise UploadError("a photograph is an array of whole numbers from 0 to 255 (uint8), height x width x 3")
+    height, width = pixels.shape[:2]
+    if min(height, width) < FEWEST_PIXELS_A_SIDE or height * width > MOST_PIXELS:
+        raise UploadError(
+            f"the photograph has {width} x {height} pixels; {FEWEST_PIXELS_A_SIDE} a side to "
+            f"{MOST_PIXELS / 1e6:.0f} million in all are accepted"
+        )
+    return pixels
+
+
+def reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A photograph whose shorter side has at most `LONGEST_KEPT` pixels; smaller ones are as they were."""
     from PIL import Image
 
     height, width = pixels.shape[:2]
