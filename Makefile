@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 OUTPUT ?= demo-output
 
-.PHONY: help demo install test test-slow lint types bench notebooks clean
+.PHONY: help demo install test test-slow lint types bench notebooks docs docs-links clean
 
 help:
 	@echo "make demo       install, predict brain maps of photographs with a simulated subject, decode what it saw"
@@ -16,6 +16,8 @@ help:
 	@echo "make lint       ruff; make types: mypy"
 	@echo "make bench      speed and memory of encoding, judging and training, with this machine's own limits"
 	@echo "make notebooks  notebooks/*.ipynb from the tutorials' text, docs/tutorials/*.md"
+	@echo "make docs       the documentation site, docs/_build/html, tutorials run; QUICK=1 leaves those as text"
+	@echo "make docs-links also asks other hosts whether addresses on its pages answer (needs a network)"
 	@echo "make clean      remove what was built, and the virtual environment"
 
 $(BIN)/python:
@@ -64,6 +66,16 @@ bench: $(VENV)/.installed-dev
 notebooks: $(VENV)/.installed-dev
 	$(BIN)/python docs/pair_notebooks.py
 
+# warnings are errors; pages of the reference are made anew, so that names that are gone leave none behind
+SPHINX = rm -rf docs/api/generated && $(BIN)/sphinx-build --fail-on-warning --keep-going $(if $(QUICK),-D nb_execution_mode=off)
+
+docs: $(VENV)/.installed-dev
+	$(SPHINX) docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+docs-links: $(VENV)/.installed-dev
+	$(SPHINX) -b linkcheck -D nb_execution_mode=off docs docs/_build/links
+
 clean:
-	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo-output docs/_build docs/api/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -94,7 +94,7 @@ class Encoder(Trainable):
 
     @abc.abstractmethod
     def readout(self, shared: torch.Tensor) -> torch.Tensor:
-        """Responses (batch, *response_shape), float32, from what `shared` gave."""
+        """Responses ``(batch, *response_shape)``, float32, from what `shared` gave."""
 
     @abc.abstractmethod
     def select(self, **indices: Any) -> Encoder:
@@ -165,7 +165,7 @@ class Encoder(Trainable):
         return self
 
     def predict(self, *images: torch.Tensor) -> torch.Tensor:
-        """Responses (batch, *response_shape), float32, to images preprocessed as `preprocessings` says."""
+        """Responses ``(batch, *response_shape)``, float32, to images preprocessed as `preprocessings` says."""
         return self.readout(self.shared(images[0]))
 
     def choose(self, indices: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -226,7 +226,7 @@ class Encoder(Trainable):
         Returns
         -------
         xarray.DataArray
-            dims (stimulus, *response_dims), float32, labelled.
+            dims ``(stimulus, *response_dims)``, float32, labelled.
         """
         from braincodec.models.run import encode
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,11 @@ import pytest
 from braincodec.datasets.own.formats import READERS
 from braincodec.datasets.own.table import ROLES
 
+from ...documents import read_page, run_python_of
 from .studies import image_names, numbered, trial_table, write_images
 
-PAGE = (Path(__file__).parents[3] / "docs" / "own_data.md").read_text(encoding="utf-8")
+NAME = "docs/guides/own_data.md"
+PAGE = read_page(NAME)
 
 
 def test_python_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,15 +24,10 @@ def test_python_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "my-study" / "responses").mkdir()
     values = numbered(12) + np.random.default_rng(0).standard_normal((12, 4))
     np.save(tmp_path / "my-study" / "responses" / "sub-01.npy", values)
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 3
-    for block in blocks:
-        exec(compile(block, "own_data.md", "exec"), names)
-    assert names["scores"].about["dataset"]["name"] == "own"  # type: ignore[attr-defined]
-    assert names["data"].licence == "CC-BY-4.0"  # type: ignore[attr-defined]
-    assert image_names()[0] + ".png" in names["recording"].responses["stimulus"].values  # type: ignore[attr-defined]
+    names = run_python_of(NAME, tmp_path, monkeypatch)
+    assert names["scores"].about["dataset"]["name"] == "own"
+    assert names["data"].licence == "CC-BY-4.0"
+    assert image_names()[0] + ".png" in names["recording"].responses["stimulus"].values
 
 
 def test_tables_name_every_role_and_format() -> None:

@@ -32,7 +32,7 @@ def pairwise_mse(prediction: Any, truth: Any, data_range: float | None = None) -
 
     Notes
     -----
-    |p - t|^2 = |p|^2 + |t|^2 - 2 p.t, by matrix products in float64.
+    ``|p - t|^2 = |p|^2 + |t|^2 - 2 p.t``, by matrix products in float64.
 
     Examples
     --------

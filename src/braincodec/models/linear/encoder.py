@@ -203,7 +203,7 @@ class LinearEncoder(BackboneEncoder):
         return layer_variance_partition(self, recording, part, **options)
 
     def readout(self, shared: torch.Tensor) -> torch.Tensor:
-        """Responses (batch, *response_shape) from components."""
+        """Responses ``(batch, *response_shape)`` from components."""
         import torch
 
         if self.config.projection == "outputs":
