@@ -11,6 +11,7 @@ pytest.importorskip("nilearn")
 pytest.importorskip("matplotlib")
 
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
 from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.scores import Scores, make_table
@@ -108,3 +109,16 @@ def test_what_cannot_be_drawn_is_said(heights, fmri):
         plot_volume(heights * np.nan)
     with pytest.raises(InputValueError, match="affine"):
         plot_volume(heights.assign_attrs({"affine": None}).drop_attrs())
+
+
+def test_a_background_that_reaches_further_gets_its_room_above_the_colour_bar(heights):
+    nibabel = pytest.importorskip("nibabel")
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine[:3, 3] = (-40, -100, -40)
+    anatomy = nibabel.Nifti1Image(np.ones((20, 50, 20), np.float32), affine)
+    bare, figure = plot_volume(heights, slices=2), plot_volume(heights, slices=2, background=anatomy)
+    assert figure.get_size_inches()[1] > bare.get_size_inches()[1]
+    figure.canvas.draw()
+    label = next(text for text in figure.findobj(Text) if text.get_text() == "response").get_window_extent()
+    drawn = [image.axes.get_window_extent() for image in figure.findobj(AxesImage) if image.get_array().ndim == 2]
+    assert drawn and all(label.y1 < slice_.y0 for slice_ in drawn)

@@ -196,7 +196,7 @@ def _layout(
     root = style.single(axes, (PANEL * columns + 0.6, PANEL * (1.15 if square else 0.95) * rows + 0.95))
     layout.heading(root, heading, key)
     layout.shared_labels(root, *labels)
-    places = layout.panels(root, rows, columns, gap=(0.16, 0.36))
+    places = layout.panels(root, rows, columns, gap=(0.26, 0.36))
     for spare in places[amount:]:
         spare.remove()
     for position, place in enumerate(places[:amount]):
@@ -214,7 +214,7 @@ def _square_limits(values: NDArray[np.floating], ceiling: NDArray[np.floating]) 
 def _identity(axes: Axes, limits: tuple[float, float], *, labelled: bool) -> None:
     axes.plot(limits, limits, color=style.INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
-    axes.locator_params(nbins=5)
+    axes.locator_params(nbins=5 if labelled else 3)
     if labelled:
         place = limits[1] - 0.02 * (limits[1] - limits[0])
         axes.annotate(

@@ -91,6 +91,7 @@ def plot_volume(
     with style.styled():
         across, up = (float(np.ptp(world[:, axis])) + 1 for axis in _plane(direction))
         width = min(style.WIDTH / len(cuts), WIDEST_SLICE)
+        given = axes
         axes = style.single(axes, (width * len(cuts), width * min(up / across, 2) + BAR))
         colours = style.colour_scale(
             colour_map or (style.DIVERGING if scale == "symmetric" else style.SEQUENTIAL), (low, high)
@@ -102,6 +103,10 @@ def plot_volume(
             black_bg=False, draw_cross=False, bg_img=anatomy, resampling_interpolation="nearest",
         )  # fmt: skip
         _frame(display, direction)
+        if background is not None:  # it reaches further than the voxels do
+            across, up = _extent(display)
+            if given is None:
+                style.root_figure(axes).set_size_inches(width * len(cuts), width * min(up / across, 2) + BAR)
         inch = 1 / (width * min(up / across, 2))
         style.colour_bar(axes, colours, title, (0.36, -0.2 * inch, 0.28, 0.08 * inch))
         known = np.isfinite(values.values)
@@ -174,6 +179,12 @@ def _frame(display: Any, direction: str) -> None:
                 share, 0.5, side, transform=first.transAxes, va="center", ha="center", fontsize=style.SMALL,
                 color=style.MUTED,
             )  # fmt: skip
+
+
+def _extent(display: Any) -> tuple[float, float]:
+    """Millimetres across and up that a slice shows."""
+    first = next(iter(display.axes.values())).ax
+    return float(np.ptp(first.get_xlim())), float(np.ptp(first.get_ylim()))
 
 
 def _plane(direction: str) -> tuple[int, int]:
