@@ -48,6 +48,7 @@ class ModelChoice:
         Median noise-normalised accuracy (else correlation) of the first subject, where it was measured.
     has_cortex : bool
         Whether its units are known to lie on fsaverage or fsaverage5.
+    dataset : str
     problem : str
         Why it cannot be opened on this machine; empty where nothing is known to be in the way.
     """
@@ -64,6 +65,7 @@ class ModelChoice:
     notes: str = ""
     accuracy: float | None = None
     has_cortex: bool = False
+    dataset: str = ""
     problem: str = ""
 
     @property
@@ -113,6 +115,7 @@ def model_choice(store: Store, entry: ModelEntry) -> ModelChoice:
         notes=entry.notes,
         accuracy=entry.accuracy,
         has_cortex=not problem and _has_cortex(store, entry),
+        dataset=entry.dataset,
         problem=problem,
     )
 

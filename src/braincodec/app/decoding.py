@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 MOST_SAMPLES = 8
 LARGEST_SEED = 2**31 - 1
 MOST_RETRIEVED_FROM = 1000  # images of a gallery that are embedded
-EMBEDDED_AT_ONCE = 32
+EMBEDDED_AT_ONCE = 8  # visitors wait for no more
 NEAREST = 8
 
 
@@ -70,7 +69,7 @@ def check_request(choice: ModelChoice, samples: Any, seed: Any) -> tuple[int, in
 
 
 class DecodingGallery:
-    """Embeddings of a gallery, made by a decoder when they are first asked for.
+    """Embeddings of a gallery, made by a decoder.
 
     Parameters
     ----------
@@ -81,8 +80,9 @@ class DecodingGallery:
         self.source = source
         self.stimuli: StimulusSet = source.stimuli[:MOST_RETRIEVED_FROM]
         self.pictures = Pictures(self.stimuli)
+        self._parts: list[xr.DataArray] = []
+        self._embedded = 0
         self._embeddings: xr.DataArray | None = None
-        self._lock = threading.Lock()
 
     @property
     def text(self) -> str:
@@ -90,13 +90,23 @@ class DecodingGallery:
         first = f"the first {len(self.stimuli):,} of " if len(self.stimuli) < len(self.source.stimuli) else ""
         return first + self.source.text
 
+    def steps(self, encoder: Any, device: str) -> Iterator[None]:
+        """Embed the images, some in each step; run by the model's thread, as everything else here."""
+        while self._embedded < len(self.stimuli):
+            some = self.stimuli[self._embedded : self._embedded + EMBEDDED_AT_ONCE]
+            self._parts.append(encoder.embed(some, device=device, progress=False, on_bad="skip"))
+            self._embedded += len(some)
+            yield
+
     def nearest(self, encoder: Any, pattern: NDArray[np.float32], device: str) -> list[tuple[str, float]]:
-        """Ids and cosines of the images that a pattern speaks of most; called by the model's thread."""
-        with self._lock:
-            if self._embeddings is None:
-                self._embeddings = encoder.embed(
-                    self.stimuli, device=device, batch_size=EMBEDDED_AT_ONCE, progress=False, on_bad="skip"
-                )
+        """Ids and cosines of the images that a pattern speaks of most; what is not embedded yet is embedded now."""
+        if self._embeddings is None:
+            import xarray as xr
+
+            for _ in self.steps(encoder, device):
+                pass
+            self._embeddings = xr.concat(self._parts, "stimulus")
+            self._parts = []
         found = encoder.retrieve(pattern[None], self._embeddings, k=NEAREST, device=device, progress=False)
         return [
             (str(name), float(cosine))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from braincodec.subjects import Subject
 
 PATTERNS = 6
+SIMULATED = "simulated"  # the data set whose training images are crops of some of the photographs
 REPETITIONS = 3  # over which the noise of a made-up measurement is averaged
 IDENTITY = ("hemisphere", "vertex")
 
@@ -71,7 +72,9 @@ def example_patterns(explorer: Explorer, decoder: ModelChoice, subject: Subject)
     For a simulated subject whose ground truth is in the store: measurements of it, noise included. Otherwise what the
     decoder's own encoding direction predicts, which is easier to decode than anything measured.
     """
-    photographs = example_photographs()[:PATTERNS]
+    seen = _trained_on() if decoder.dataset == SIMULATED else set()
+    # those first that a decoder cannot know
+    photographs = sorted(example_photographs(), key=lambda example: example.name in seen)[:PATTERNS]
     truth = _ground_truth(explorer, decoder, subject) if photographs else None
     made = []
     for example in photographs:
@@ -84,8 +87,17 @@ def example_patterns(explorer: Explorer, decoder: ModelChoice, subject: Subject)
             if order is not None:
                 pattern = _measured(responses, example.name)[order]
                 about = f"Simulated measurement, mean of {REPETITIONS} presentations with their noise."
+        if example.name in seen:
+            about += " Crops of this photograph are among the images that the decoder was trained on: this is no test."
         made.append(Example(example.name, example.title, example.pixels, example.licence, pattern, about))
     return made
+
+
+def _trained_on() -> set[str]:
+    """Photographs of which crops are among the training images of the simulated data set."""
+    from braincodec.simulate import photograph_names
+
+    return set(photograph_names("train"))
 
 
 def _ground_truth(explorer: Explorer, decoder: ModelChoice, subject: Subject) -> ModelChoice | None:

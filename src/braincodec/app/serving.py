@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,13 @@ class Serving:
             self.facts[key] = model.facts
             if key not in self.references:
                 self.references[key] = Reference(model.facts.regions, self._room_for_galleries)
-        batcher.add_background(self.references[key].steps(model, lambda: self._source(key, model)))
+        batcher.add_background(self._make_ready(key, model))
+
+    def _make_ready(self, key: Key, model: LoadedModel) -> Iterator[None]:
+        yield from self.references[key].steps(model, lambda: self._source(key, model))
+        gallery = self.decoding_galleries.get(key)
+        if gallery is not None:
+            yield from gallery.steps(model.encoder, self.device)
 
     def _source(self, key: Key, model: LoadedModel) -> Source:
         choice, subject = self.choices[key[0]], self._subject(key)
