@@ -95,7 +95,7 @@ def example_patterns(explorer: Explorer, decoder: ModelChoice, subject: Subject)
 
 def _trained_on() -> set[str]:
     """Photographs of which crops are among the training images of the simulated data set."""
-    from braincodec.simulate import photograph_names
+    from braincodec.simulate.photos import photograph_names
 
     return set(photograph_names("train"))
 
