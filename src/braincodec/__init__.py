@@ -44,6 +44,7 @@ _MODULE_OF_NAME = {
 _MODULES = (
     "artefact",
     "compat",
+    "control",
     "datasets",
     "decoding",
     "errors",
