@@ -28,6 +28,9 @@ EXTRA_OF_PACKAGE = {
     "huggingface_hub": "remote",
     "dask_jobqueue": "scale",
     "bokeh": "scale",
+    "gradio": "app",
+    "fastapi": "app",
+    "uvicorn": "app",
 }
 
 

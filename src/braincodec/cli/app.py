@@ -14,12 +14,14 @@ from typing import Annotated
 import typer
 
 from braincodec import __version__
+from braincodec.cli.control import control
 from braincodec.cli.convert import convert
 from braincodec.cli.decode import decode
 from braincodec.cli.demo import demo
 from braincodec.cli.doctor import doctor
 from braincodec.cli.encode import encode
 from braincodec.cli.evaluate import evaluate
+from braincodec.cli.explore import explore
 from braincodec.cli.fetch import fetch
 from braincodec.cli.info import info
 from braincodec.cli.lea import HELP, PREFIX, lea_inference
@@ -69,6 +71,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command()(demo)
+app.command("app", epilog="Example: braincodec app --store neural_encoding_dataset --gallery pictures/")(explore)
 app.command()(doctor)
 app.command()(models)
 app.command()(info)
@@ -86,6 +89,9 @@ app.command(
 )(synthesize)
 app.command(epilog="Example: braincodec verify generated")(verify)
 app.add_typer(responses)
+app.command(epilog="Example: braincodec control -s generated --drive V1 --suppress hV4 --subject 1,2 --confirm 3")(
+    control
+)
 app.command(
     epilog="Example: braincodec evaluate predictions.npy --dataset digit69 --root digit69/ -o scores --html report.html"
 )(evaluate)
