@@ -25,6 +25,7 @@ def demo(tmp_path_factory):
     return run_demo(folder, names=NAMES, **SMALL, say=lines.append), lines
 
 
+@pytest.mark.slow
 def test_everything_is_where_it_says(demo):
     result, lines = demo
     from PIL import Image
@@ -39,6 +40,7 @@ def test_everything_is_where_it_says(demo):
     assert any("simulated" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_responses_are_those_of_the_stored_model_and_say_simulated(demo):
     from braincodec.store import open_store
 
@@ -50,6 +52,7 @@ def test_responses_are_those_of_the_stored_model_and_say_simulated(demo):
     np.testing.assert_allclose(stored.values, again.values, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_table_has_the_mean_of_each_area(demo):
     result, _ = demo
     stored = open_responses(result.outputs["fmri"]).sel(stimulus="china.png")
@@ -60,6 +63,7 @@ def test_table_has_the_mean_of_each_area(demo):
     assert float(rows["china"]["V1"]) == pytest.approx(float(mean), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_next_steps_name_what_exists_and_say_simulated(demo):
     result, _ = demo
     text = "\n".join(next_steps(result))
@@ -68,6 +72,7 @@ def test_next_steps_name_what_exists_and_say_simulated(demo):
     assert "braincodec encode my-pictures/" in text
 
 
+@pytest.mark.slow
 def test_second_demo_uses_the_same_subjects(demo):
     result, _ = demo
     lines: list[str] = []
@@ -89,6 +94,7 @@ def test_missing_extra_is_said_before_anything_is_written(tmp_path, monkeypatch)
     assert not (tmp_path / "output").exists()
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_and_its_accuracy_shown_beside_the_ceiling(demo):
     from PIL import Image
 
@@ -109,6 +115,7 @@ def test_a_model_is_trained_and_its_accuracy_shown_beside_the_ceiling(demo):
     assert str(trained.figure) in "\n".join(next_steps(result))
 
 
+@pytest.mark.slow
 def test_images_are_decoded_and_shown_beside_the_seen_ones(demo):
     from PIL import Image
 

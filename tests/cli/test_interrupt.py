@@ -62,7 +62,7 @@ def start_and_interrupt(command: list[str], state: Path) -> subprocess.Completed
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-@pytest.mark.parametrize("suffix", [".zarr", ".npz"])
+@pytest.mark.parametrize("suffix", [".zarr", pytest.param(".npz", marks=pytest.mark.slow)])
 def test_interrupted_encode_goes_on_and_gives_the_same_numbers(run, slow_store, images, tmp_path, suffix):
     output = tmp_path / f"x{suffix}"
     command = ["encode", str(images), "-m", MODEL, "-s", str(slow_store), "-o", str(output), "--batch-size", "2"]
@@ -82,6 +82,7 @@ def test_interrupted_encode_goes_on_and_gives_the_same_numbers(run, slow_store, 
     np.testing.assert_allclose(found.values, whole.values, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_go_on_with_an_unfinished_file(run, slow_store, images, tmp_path):
     output = tmp_path / "x.zarr"
     command = ["encode", str(images), "-m", MODEL, "-s", str(slow_store), "-o", str(output), "--batch-size", "2"]

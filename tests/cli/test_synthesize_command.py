@@ -1,4 +1,4 @@
-"""`braincodec synthesize` and what follows it: verify, list, show; with workers that are processes of their own."""
+"""`braincodec synthesize` and what follows it: verify, list, show."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ import pytest
 import braincodec as bc
 
 from ..small_models import gabor_linear
+from ..synthesis.small_run import here
 from .conftest import write_pictures
 
+__all__ = ["here"]
 MODEL = "fmri-gabor"
 
 
@@ -88,7 +90,7 @@ def test_a_store_or_an_earlier_run_is_needed(run, tmp_path):
     assert outcome.code == 1 and "nothing was begun there" in outcome.err
 
 
-def test_from_images_to_a_verified_store(synthesize, run, gabor_store, pictures, tmp_path, monkeypatch):
+def test_from_images_to_a_verified_store(synthesize, run, here, gabor_store, pictures, tmp_path, monkeypatch):
     (pictures / "0002.png").write_bytes(b"no image")
     output = tmp_path / "my responses"
     small = ("--workers", "2", "--block", "2", "--tile", "2", "-o", output)

@@ -154,7 +154,7 @@ def interrupted(stimuli, after):
     return other
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(stops=st.lists(st.integers(0, 70), max_size=3), batch_size=st.integers(1, 40), shard=st.sampled_from([1, 8, 64]))
 def test_any_interruptions_end_in_the_same_files(stimuli, tmp_path_factory, stops, batch_size, shard):
     folder = tmp_path_factory.mktemp("caches")

@@ -123,7 +123,8 @@ def unstopped(workspace):
     return bc.FwRF(**settings).fit(recording(train=4), workspace=workspace, device="cpu")
 
 
-@pytest.mark.parametrize("when", ["between steps", pytest.param("writing", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("when", ["between steps", "writing"])
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_weights(when, tmp_path, one_thread):
     stop = int(np.random.default_rng().integers(2, 4))  # of three checkpoints before the last
     script = [sys.executable, "-c", textwrap.dedent(KILLED), str(Path(__file__).parent), str(tmp_path / "cut")]

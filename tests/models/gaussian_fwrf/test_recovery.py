@@ -24,6 +24,7 @@ def recovery(found: np.ndarray, true: np.ndarray) -> tuple[float, float, float]:
     return x, y, float(np.median(np.abs(found[:, 2] / true[:, 2] - 1)))
 
 
+@pytest.mark.slow
 def test_fields_of_a_small_subject_come_back(make_recording, true_fields):
     recording, true = make_recording(units=20, train=200, test=10, ncsnr=1.0), true_fields(20)
     model = GaussianFwRF(

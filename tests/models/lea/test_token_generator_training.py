@@ -108,6 +108,7 @@ def test_embeddings_are_disturbed_only_when_asked():
     assert float(dropped.float().mean()) == pytest.approx(0.25, abs=0.03)
 
 
+@pytest.mark.slow
 def test_tokens_drawn_for_new_embeddings_are_those_that_the_embedding_tells():
     trained = fit(200, epochs=20, width=64, embedding_noise=0.02, embedding_dropped=0.02)
     tokens, vectors = world(60, seed=7)

@@ -66,6 +66,7 @@ def test_held_out_accuracy_lies_between_chance_and_ceiling(cortex, settings):
     assert row.low <= row.ceiling  # what the truth itself would reach
 
 
+@pytest.mark.slow
 def test_accuracy_for_sensors_lies_between_chance_and_ceiling(cap):
     row = row_of(cap, components=20)
     assert row.low > 0
@@ -74,7 +75,7 @@ def test_accuracy_for_sensors_lies_between_chance_and_ceiling(cap):
     assert row.low > 0 and row.low <= row.ceiling
 
 
-def test_shuffled_responses_teach_nothing(cortex, cap):
-    for recording in (shuffled(cortex), shuffled(cap)):
-        row = row_of(recording, pooling="spatial_mean")
-        assert row.low < 0 < row.high and abs(row.value) < 0.2
+@pytest.mark.parametrize("measured", ["cortex", pytest.param("cap", marks=pytest.mark.slow)])
+def test_shuffled_responses_teach_nothing(request, measured):
+    row = row_of(shuffled(request.getfixturevalue(measured)), pooling="spatial_mean")
+    assert row.low < 0 < row.high and abs(row.value) < 0.2
