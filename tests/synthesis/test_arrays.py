@@ -13,14 +13,9 @@ from hypothesis import strategies as st
 from braincodec import open_store
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
 from braincodec.synthesis.plan import Block
-from braincodec.synthesis.storage.arrays import (
-    block_files,
-    create_groups,
-    decode_block,
-    encode_block,
-    read_groups,
-)
+from braincodec.synthesis.storage.arrays import create_groups, read_groups
 from braincodec.synthesis.storage.place import open_place
+from braincodec.synthesis.storage.shards import block_files, decode_block, encode_block
 from braincodec.synthesis.storage.stored_plan import write_plan
 
 from .small_synthesis import computed, go_on, small_plan, templates, values_of

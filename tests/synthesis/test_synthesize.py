@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import shutil
@@ -150,20 +151,76 @@ def test_no_more_workers_are_started_than_there_are_blocks(run, here, models, pi
     assert here.started == started
 
 
-def test_what_another_version_laid_out_is_complete_and_not_written_to(run, here, pictures, monkeypatch):
+@pytest.fixture
+def laid_out_by_another_version(monkeypatch):
+    """Within the block arrays are cut into smaller chunks than this version would."""
+
+    @contextlib.contextmanager
+    def patched():
+        with monkeypatch.context() as earlier:
+            earlier.setattr(layout, "ZARR_CHUNK_BYTES", {"default": 40, "fast": 40})
+            yield
+
+    return patched
+
+
+def test_what_another_version_laid_out_is_complete_and_stays_as_it_is(
+    run, here, pictures, laid_out_by_another_version, tmp_path
+):
     one = sorted(pictures.iterdir())[3]
     content = one.read_bytes()
-    one.write_bytes(b"no image")
-    with monkeypatch.context() as earlier:
-        earlier.setattr(layout, "ZARR_CHUNK_BYTES", {"default": 40, "fast": 40})
+    with laid_out_by_another_version():
+        run(output=tmp_path / "undisturbed")
+        one.write_bytes(b"no image")
         run()
     before = len(here.computed)
     run(resume=True)
     assert here.notes[-1].endswith("is complete already") and len(here.computed) == before
     one.write_bytes(content)
-    with pytest.raises(InputValueError, match="laid out in another way, by braincodec"):
-        run(resume=True)
-    assert len(here.computed) == before
+    assert not run(resume=True).skipped
+    assert len(here.computed) == before + 1
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("chunks", ["default", "fast"])
+def test_what_another_version_began_goes_on_in_its_layout(run, here, laid_out_by_another_version, tmp_path, chunks):
+    with laid_out_by_another_version():
+        run(layout=chunks, output=tmp_path / "undisturbed")
+        here.computed.clear()
+        here.most = 1
+        with pytest.raises(KeyboardInterrupt):
+            run(layout=chunks)
+        here.most = None
+    done = run(layout=chunks)
+    assert done.resumed and here.computed == [(0, 0), (0, 1), (0, 2)]
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "undisturbed")
+    assert bc.verify(done.address, progress=False).ok
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_two_layouts_are_never_mixed_where_metadata_were_lost(run, here, laid_out_by_another_version, tmp_path, noted):
+    with laid_out_by_another_version():
+        run(output=tmp_path / "undisturbed")
+        run()
+    here.computed.clear()
+    (metadata,) = (tmp_path / "out").rglob("responses/zarr.json")
+    metadata.write_text("damaged")
+    (groups,) = (tmp_path / "out").rglob("groups.json")
+    if not noted:  # as versions did that did not note it
+        content = json.loads(groups.read_text())
+        for group in content["groups"].values():
+            del group["layout"]
+        groups.write_text(json.dumps(content))
+    bc.verify(tmp_path / "out", discard_damaged=True, progress=False)
+    assert not metadata.exists()
+    run(resume=True)
+    assert here.computed == ([] if noted else [(0, 0), (0, 1), (0, 2)])
+    assert (snapshot(tmp_path / "out") == snapshot(tmp_path / "undisturbed")) is noted
+    assert bc.verify(tmp_path / "out", progress=False).ok
+    found, expected = (
+        bc.open_store(tmp_path / name).responses(LINEAR, stimuli="pictures") for name in ("out", "undisturbed")
+    )
+    np.testing.assert_array_equal(found.values, expected.values)
 
 
 def test_a_finished_output_is_not_written_again_unasked(run):

@@ -95,7 +95,7 @@ def consistently(place, name, content):
 
 def unlisted_hole(place):
     """A row of NaN that no record knows of, although every digest is right."""
-    from braincodec.synthesis.storage.arrays import encode_block
+    from braincodec.synthesis.storage.shards import encode_block
 
     block = PLAN.block(0, 1)
     values = computed(PLAN, block, bad=(12, 13)).values[0]

@@ -78,7 +78,7 @@ class Run:
         finished = self.earlier is not None and self.earlier.finished
         records = self._of_complete_store() if finished else None
         if records is None:
-            records = self._complete_store(finished)
+            records = self._complete_store()
         return skipped_stimuli(records)
 
     def _of_complete_store(self) -> dict[Block, BlockRecord] | None:
@@ -94,20 +94,20 @@ class Run:
         self.said(f"{self.place.address} is complete already")
         return records
 
-    def _complete_store(self, finished: bool) -> dict[Block, BlockRecord]:
+    def _complete_store(self) -> dict[Block, BlockRecord]:
         self.workers.check_memory(self.plan)
         if self.earlier is None:
             self._tell({})
         with self.place.exclusive():
             self.prepared.refuse_if_changed()
             self.prepared.situation.make_room(self.place)
-            labelled = self.earlier is not None and resume_groups(self.place, self.plan, finished=finished)
+            labelled = self.earlier is not None and resume_groups(self.place, self.plan)
             found = finished_blocks(self.place, self.plan)
             if self.earlier is not None:
                 self._tell(found)
             kept = self._without_readable_again(found)
             missing = any(block not in kept for block in self.plan.blocks())
-            if missing and finished:
+            if missing:
                 refuse_other_layout(self.place, self.plan)
             compare = bool(found) and self.prepared.stimuli_may_differ
             if missing or compare:

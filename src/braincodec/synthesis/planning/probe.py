@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from braincodec.progress import progress_bar
 from braincodec.synthesis.computing.blocks import BlockComputer
 from braincodec.synthesis.plan import Block, Plan
-from braincodec.synthesis.storage.arrays import encode_block
+from braincodec.synthesis.storage.shards import encode_block
 
 if TYPE_CHECKING:
     from braincodec.stimuli import StimulusSet

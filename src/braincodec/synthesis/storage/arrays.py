@@ -1,29 +1,26 @@
-"""The arrays of a synthesis: their groups, and blocks of values as the files that zarr's codecs make of them."""
+"""The arrays of a synthesis: their groups, with labels and metadata, and how earlier runs laid them out."""
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import json
 import posixpath
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from pydantic import Field
 
 from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError
-from braincodec.responses.formats.layout import array_options
-from braincodec.synthesis.plan import FORMAT, Block, Output, Pass, Plan
+from braincodec.synthesis.plan import FORMAT, Output, Pass, Plan
 from braincodec.synthesis.storage.place import Place
+from braincodec.synthesis.storage.shards import LAYOUT, METADATA, array_metadata, holds_whole_blocks, not_as_planned
 from braincodec.synthesis.storage.stored_plan import FileFacts, file_facts, job_folder, parsed_json, refuse_elsewhere
 
 if TYPE_CHECKING:
     import xarray as xr
-    import zarr
 
 ROOT = "zarr.json"
-ARRAY = "responses"
-METADATA = f"{ARRAY}/{ROOT}"
 GROUPS = "groups.json"
 
 
@@ -34,11 +31,14 @@ class Group(Config):
     ----------
     root : dict
         Metadata of the group, which get their final place when all blocks are there.
+    layout : dict
+        How the array is cut and packed, should its metadata be lost; earlier versions did not note it.
     files : dict of str to FileFacts
         Labels of the units and metadata of the arrays, by name below the group.
     """
 
     root: dict[str, Any]
+    layout: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, FileFacts]
 
 
@@ -57,7 +57,8 @@ class Groups(Config):
 def create_groups(place: Place, plan: Plan, templates: Mapping[str, xr.DataArray]) -> None:
     """Write labels and array metadata of every output; nothing where an earlier run did.
 
-    A group's own ``zarr.json`` is not written, so that nothing lists or opens it before `finish_store`.
+    A group's own ``zarr.json`` is not written, so that nothing lists or opens it before `finish_store`. Arrays stay as
+    they were laid out, because blocks of them may be there.
 
     Parameters
     ----------
@@ -69,41 +70,32 @@ def create_groups(place: Place, plan: Plan, templates: Mapping[str, xr.DataArray
     Raises
     ------
     InputValueError
-        When a template does not fit its output, or the arrays that are there were laid out by another version.
+        When a template does not fit its output, or the arrays that are there were laid out in a way that cannot be
+        gone on with.
     OutputError, UnreachableError
         When the place cannot be written.
     """
     if resume_groups(place, plan):
         return
+    refuse_other_layout(place, plan)
+    laid_out = stored_metadata(place, plan)
     groups = {}
     for one in plan.passes:
         for output in one.outputs:
             files = _group_files(output, plan, one, templates[output.place])
+            files[METADATA] = _laid_out_as(laid_out.get(output.place), files[METADATA])
             root = json.loads(files.pop(ROOT))
             place.write_many({f"{output.place}/{name}": content for name, content in files.items()})
-            groups[output.place] = Group(root=root, files={name: file_facts(files[name]) for name in files})
+            own = {name: file_facts(content) for name, content in files.items()}
+            groups[output.place] = Group(root=root, layout=_layout_of(files[METADATA]), files=own)
     content = Groups(groups=groups).model_dump_json()
     place.write(f"{job_folder(plan)}/{GROUPS}", content.encode())
 
 
-def resume_groups(place: Place, plan: Plan, *, finished: bool = False) -> bool:
-    """Whether an earlier run wrote all labels, so that this one can go on; clears what it left unfinished.
-
-    Parameters
-    ----------
-    place : Place
-    plan : Plan
-    finished : bool
-        Nothing may have to be written: arrays that another version laid out are let pass then. `refuse_other_layout`
-        is for the caller that writes all the same.
-
-    Raises
-    ------
-    InputValueError
-        When the arrays that are there were laid out by another version.
-    """
+def resume_groups(place: Place, plan: Plan) -> bool:
+    """Whether an earlier run wrote all labels, so that this one can go on; clears what it left unfinished."""
     sweep_unfinished(place, plan)
-    return (finished or refuse_other_layout(place, plan)) and read_groups(place, plan) is not None
+    return read_groups(place, plan) is not None
 
 
 def sweep_unfinished(place: Place, plan: Plan) -> None:
@@ -148,110 +140,6 @@ def parse_groups(content: bytes | None, plan: Plan) -> Groups:
     return groups
 
 
-def encode_block(output: Output, plan: Plan, pass_: Pass, block: Block, values: np.ndarray) -> dict[str, bytes]:
-    """The files that hold the responses to one block of stimuli; nothing is written.
-
-    Parameters
-    ----------
-    output : Output
-    plan : Plan
-    pass_ : Pass
-        The one that `output` belongs to.
-    block : Block
-    values : array, shape (len(block), *output.shape)
-        In the stored dtype.
-
-    Returns
-    -------
-    dict of str to bytes
-        By name below the group. The same values give the same bytes.
-
-    Raises
-    ------
-    InputTypeError, InputValueError
-        For another dtype or shape.
-    """
-    expected = (len(block), *output.shape)
-    if values.dtype != plan.request.stored_dtype:
-        raise InputTypeError(f"{output.place} holds {plan.request.stored_dtype}, the values are {values.dtype}")
-    if values.shape != expected:
-        raise InputValueError(f"a block of {output.place} has shape {expected}, the values have {values.shape}")
-    files, array = _array_in_memory(output, plan, pass_)
-    array[block.begin : block.end] = values
-    return {name: files[name].to_bytes() for name in block_files(output, plan, pass_, block)}
-
-
-def decode_block(
-    output: Output, plan: Plan, pass_: Pass, block: Block, files: Mapping[str, bytes], metadata: bytes | None = None
-) -> np.ndarray:
-    """The values in the files of a block, as `encode_block` took them.
-
-    Parameters
-    ----------
-    output, plan, pass_, block
-        As of `encode_block`.
-    files : mapping of str to bytes
-        By name below the group.
-    metadata : bytes, optional
-        Of the array as it was written: another version may have laid it out in another way. Default: this version's.
-
-    Raises
-    ------
-    DamagedFileError
-        When they cannot be decoded.
-    """
-    import zarr
-    from zarr.core.buffer import default_buffer_prototype
-
-    of_bytes = default_buffer_prototype().buffer.from_bytes
-    held, array = _array_in_memory(output, plan, pass_)
-    held.update({name: of_bytes(content) for name, content in files.items()})
-    try:
-        if metadata is not None:
-            held[METADATA] = of_bytes(metadata)
-            array = zarr.open_array(array.store, path=ARRAY, mode="r")
-        return np.asarray(array[block.begin : block.end])
-    except Exception as error:  # codecs raise whatever they like for bytes that are not theirs
-        raise DamagedFileError(
-            f"stimuli {block.begin:,} to {block.end - 1:,} of {output.place} cannot be decoded: {error}"
-        ) from error
-
-
-def block_files(output: Output, plan: Plan, pass_: Pass, block: Block) -> list[str]:
-    """Names below the group of the files that a block consists of, in order.
-
-    A block is exactly one shard of each array, or whole chunks where the layout has no shards.
-    """
-    cut = _array_arguments(output, plan, pass_)
-    rows, *others = cut["shards"] or cut["chunks"]
-    parts = [range(-(-size // part)) for size, part in zip(output.shape, others, strict=True)]
-    stimuli = range(block.begin // rows, -(-block.end // rows))
-    return [f"{ARRAY}/c/{'/'.join(map(str, cell))}" for cell in itertools.product(stimuli, *parts)]
-
-
-def array_metadata(output: Output, plan: Plan, pass_: Pass) -> dict[str, Any]:
-    """Metadata of the array of one output, without its attributes."""
-    files, _ = _array_in_memory(output, plan, pass_)
-    return {name: value for name, value in json.loads(files[METADATA].to_bytes()).items() if name != "attributes"}
-
-
-def _array_arguments(output: Output, plan: Plan, pass_: Pass) -> dict[str, Any]:
-    request = plan.request
-    dims = ("stimulus", *output.dims)
-    return array_options(output.shape, request.stored_dtype, dims, layout=request.layout, block=pass_.block)
-
-
-def _array_in_memory(output: Output, plan: Plan, pass_: Pass) -> tuple[dict[str, Any], zarr.Array]:
-    """An empty array of an output's shape and codecs, and the dictionary that holds its files."""
-    import zarr
-    from zarr.storage import MemoryStore
-
-    files: dict[str, Any] = {}
-    group = zarr.open_group(MemoryStore(files), mode="w", zarr_format=3)
-    shape = (plan.request.count, *output.shape)
-    return files, group.create_array(ARRAY, shape=shape, **_array_arguments(output, plan, pass_))
-
-
 def _group_files(output: Output, plan: Plan, pass_: Pass, template: xr.DataArray) -> dict[str, bytes]:
     from zarr.storage import MemoryStore
 
@@ -268,28 +156,54 @@ def _group_files(output: Output, plan: Plan, pass_: Pass, template: xr.DataArray
     return {name: content.to_bytes() for name, content in files.items()}
 
 
-def refuse_other_layout(place: Place, plan: Plan) -> bool:
-    """Whether all arrays have metadata; raises where they are not what this version would write.
+def stored_metadata(place: Place, plan: Plan) -> dict[str, bytes]:
+    """Metadata of the arrays as they were laid out, by place of the output.
+
+    Those that are missing or damaged are put together from what was noted of their layout; where nothing was, they are
+    left out, and nobody can tell what the files of their blocks hold.
+    """
+    try:
+        groups = parse_groups(place.read(f"{job_folder(plan)}/{GROUPS}"), plan).groups
+    except DamagedFileError:
+        groups = {}
+    outputs = [(one, output, f"{output.place}/{METADATA}") for one in plan.passes for output in one.outputs]
+    found = {}
+    for (one, output, _), content in zip(outputs, place.read_many([name for *_, name in outputs]), strict=True):
+        group = groups.get(output.place)
+        stated = None if group is None else group.files.get(METADATA)
+        if content is None or (stated is not None and file_facts(content) != stated):
+            planned = json.dumps(array_metadata(output, plan, one)).encode()
+            content = _laid_out_as(json.dumps(group.layout).encode(), planned) if group and group.layout else None
+        with contextlib.suppress(DamagedFileError):
+            if content is not None and not not_as_planned(content, output, plan, one):
+                found[output.place] = content
+    return found
+
+
+def refuse_other_layout(place: Place, plan: Plan) -> None:
+    """Raise where an array that is there is another one than planned, or is not cut into whole blocks.
 
     Raises
     ------
     InputValueError
     """
-    planned = {f"{output.place}/{METADATA}": (one, output) for one in plan.passes for output in one.outputs}
-    absent = False
-    for (one, output), content in zip(planned.values(), place.read_many(planned), strict=True):
-        if content is None:
-            absent = True
-            continue
-        try:
-            there = parsed_json(content, f"{output.place}/{METADATA}")
-        except DamagedFileError:  # is written again
-            absent = True
-            continue
-        there.pop("attributes", None)
-        if there != array_metadata(output, plan, one):
+    planned = [(one, output, f"{output.place}/{METADATA}") for one in plan.passes for output in one.outputs]
+    for (one, output, _), content in zip(planned, place.read_many([name for *_, name in planned]), strict=True):
+        with contextlib.suppress(DamagedFileError):  # is written again
+            if content is None or (not not_as_planned(content, output, plan, one) and holds_whole_blocks(content, one)):
+                continue
             raise InputValueError(
                 f"{place.join(output.place)} was laid out in another way, by braincodec {plan.version}: go on with "
                 "that version, or begin anew (--overwrite, overwrite=True)"
             )
-    return not absent
+
+
+def _layout_of(metadata: bytes) -> dict[str, Any]:
+    return {key: value for key, value in json.loads(metadata).items() if key in LAYOUT}
+
+
+def _laid_out_as(there: bytes | None, planned: bytes) -> bytes:
+    """Planned metadata, with the layout of those that are there."""
+    if there is None or _layout_of(there) == _layout_of(planned):
+        return planned
+    return json.dumps({**json.loads(planned), **_layout_of(there)}, indent=2).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import FiniteFloat, field_validator
@@ -17,8 +17,9 @@ from braincodec.synthesis.computing.digests import UNREADABLE
 from braincodec.synthesis.computing.machine import Machine
 from braincodec.synthesis.computing.rounding import Rounding
 from braincodec.synthesis.plan import FORMAT, Block, Plan
-from braincodec.synthesis.storage.arrays import ARRAY, block_files, encode_block
+from braincodec.synthesis.storage.arrays import stored_metadata
 from braincodec.synthesis.storage.place import Place
+from braincodec.synthesis.storage.shards import ARRAY, METADATA, block_files, encode_block
 from braincodec.synthesis.storage.stored_plan import FileFacts, file_facts, job_folder, parsed_json, unfinish
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ def record_name(plan: Plan, block: Block) -> str:
     return f"{job_folder(plan)}/{BLOCKS}/{plan.passes[block.pass_number].name}/{block.number:06d}.json"
 
 
-def write_block(place: Place, plan: Plan, block: Block, computed: Computed) -> BlockRecord:
+def write_block(
+    place: Place, plan: Plan, block: Block, computed: Computed, laid_out: Mapping[str, bytes] | None = None
+) -> BlockRecord:
     """Write the responses to a block of stimuli, and once they are durable, its record.
 
     Parameters
@@ -90,6 +93,8 @@ def write_block(place: Place, plan: Plan, block: Block, computed: Computed) -> B
     block : Block
     computed : Computed
         From `BlockComputer.compute`.
+    laid_out : mapping of str to bytes, optional
+        `stored_metadata` of the place, which is read where it is not given.
 
     Raises
     ------
@@ -117,9 +122,12 @@ def write_block(place: Place, plan: Plan, block: Block, computed: Computed) -> B
     name = record_name(plan, block)
     if place.read(name) is not None:
         place.remove(name)  # of an earlier run: must not speak for what is written now
+    laid_out = stored_metadata(place, plan) if laid_out is None else laid_out
     files: dict[str, FileFacts] = {}
     for output, values in zip(one.outputs, computed.values, strict=True):
-        encoded = encode_block(output, plan, one, block, values)
+        if output.place not in laid_out:
+            raise DamagedFileError(f"{place.join(output.place)}/{METADATA} is missing or damaged; run it again")
+        encoded = encode_block(output, plan, one, block, values, laid_out[output.place])
         own = {f"{output.place}/{file}": content for file, content in encoded.items()}
         place.write_many(own)
         files |= {file: file_facts(content) for file, content in own.items()}
@@ -131,15 +139,19 @@ def write_block(place: Place, plan: Plan, block: Block, computed: Computed) -> B
 def finished_blocks(place: Place, plan: Plan) -> dict[Block, BlockRecord]:
     """The blocks that need not be computed again, in order.
 
-    A record counts where it is whole, speaks of this plan's block, and its files are there in their sizes; anything
-    else is as if it were absent.
+    A record counts where it is whole, speaks of this plan's block, its files are there in their sizes, and it is known
+    how their arrays are laid out; anything else is as if it were absent.
     """
+    laid_out = stored_metadata(place, plan)
+    known = [all(output.place in laid_out for output in one.outputs) for one in plan.passes]
     sizes = {file.name: file.size for output in plan.outputs for file in place.walk(f"{output.place}/{ARRAY}/c")}
     found = {}
     for block, content in stored_records(place, plan):
         with contextlib.suppress(DamagedFileError):
-            record = parse_record(content, plan, block)
-            if all(sizes.get(name, -1) in (None, facts.bytes) for name, facts in record.files.items()):
+            record = parse_record(content, plan, block, laid_out)
+            if known[block.pass_number] and all(
+                sizes.get(name, -1) in (None, facts.bytes) for name, facts in record.files.items()
+            ):
                 found[block] = record
     return found
 
@@ -157,8 +169,16 @@ def stored_records(place: Place, plan: Plan) -> Iterable[tuple[Block, bytes]]:
                 yield block, content
 
 
-def parse_record(content: bytes, plan: Plan, block: Block) -> BlockRecord:
+def parse_record(content: bytes, plan: Plan, block: Block, laid_out: Mapping[str, bytes] | None = None) -> BlockRecord:
     """The record of a block from its file.
+
+    Parameters
+    ----------
+    content : bytes
+    plan : Plan
+    block : Block
+    laid_out : mapping of str to bytes, optional
+        `stored_metadata` of the place. Arrays that are not in it count as laid out by this version.
 
     Raises
     ------
@@ -177,7 +197,11 @@ def parse_record(content: bytes, plan: Plan, block: Block) -> BlockRecord:
     stated = (record.format, record.pass_name, record.number, record.begin, record.end)
     if stated != (FORMAT, one.name, block.number, block.begin, block.end):
         raise DamagedFileError(f"{name} speaks of another block or version: {stated}")
-    expected = {f"{output.place}/{file}" for output in one.outputs for file in block_files(output, plan, one, block)}
+    expected = {
+        f"{output.place}/{file}"
+        for output in one.outputs
+        for file in block_files(output, plan, one, block, (laid_out or {}).get(output.place))
+    }
     if set(record.files) != expected:
         raise DamagedFileError(f"{name} lists other files than the block has")
     return record

@@ -8,9 +8,9 @@ import numpy as np
 
 from braincodec.errors import DamagedFileError
 from braincodec.synthesis.plan import Block, Output, Pass, Plan
-from braincodec.synthesis.storage.arrays import ARRAY, decode_block
 from braincodec.synthesis.storage.place import Place
 from braincodec.synthesis.storage.records import BlockRecord
+from braincodec.synthesis.storage.shards import ARRAY, decode_block
 from braincodec.synthesis.storage.stored_plan import FileFacts, file_facts
 from braincodec.synthesis.verifying.verification import Problem
 

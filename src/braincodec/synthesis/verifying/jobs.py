@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 
 from braincodec.errors import BraincodecError, DamagedFileError
 from braincodec.synthesis.plan import Block, Plan
-from braincodec.synthesis.storage.arrays import ARRAY, GROUPS
+from braincodec.synthesis.storage.arrays import stored_metadata
 from braincodec.synthesis.storage.completion import Completion, read_completion
 from braincodec.synthesis.storage.in_threads import in_threads
 from braincodec.synthesis.storage.place import Place
 from braincodec.synthesis.storage.records import BlockRecord, discard_blocks, parse_record, record_name, stored_records
+from braincodec.synthesis.storage.shards import ARRAY
 from braincodec.synthesis.storage.stored_plan import COMPLETE, PLAN, SYNTHESIS, job_folder, read_plan
 from braincodec.synthesis.verifying.blocks import problems_of_block
 from braincodec.synthesis.verifying.findings import JobFindings
-from braincodec.synthesis.verifying.labels import check_finished, check_labels, check_unlisted, intact_metadata
+from braincodec.synthesis.verifying.labels import check_finished, check_labels, check_unlisted
 from braincodec.synthesis.verifying.verification import Problem
 
 THREADS = 4
@@ -48,8 +49,9 @@ def check_job(place: Place, job: str, *, contents: bool, advance: Callable[[int]
         found.add(f"{job_folder(plan)}/{COMPLETE}", str(error))
         found.files.append(f"{job_folder(plan)}/{COMPLETE}")
     found.finished = completion is not None
-    records = _check_records(place, plan, completion, found)
-    _check_blocks(place, plan, records, found, contents, advance)
+    laid_out = stored_metadata(place, plan)
+    records = _check_records(place, plan, completion, laid_out, found)
+    _check_blocks(place, plan, records, laid_out, found, contents, advance)
     check_labels(place, plan, found)
     if completion is not None:
         check_finished(place, plan, completion, records, found)
@@ -69,21 +71,19 @@ def discard_damaged(place: Place, found: JobFindings) -> int:
     if found.plan is None or not (found.damaged or found.files):
         return 0
     discard_blocks(place, found.plan, found.damaged)
-    labels = [name for name in found.files if not name.endswith(f"/{COMPLETE}")]
-    for name in labels:
-        place.remove(name)
-    if labels:
-        place.remove(f"{job_folder(found.plan)}/{GROUPS}")
+    for name in found.files:
+        if not name.endswith(f"/{COMPLETE}"):
+            place.remove(name)
     return len(found.damaged)
 
 
 def _check_records(
-    place: Place, plan: Plan, completion: Completion | None, found: JobFindings
+    place: Place, plan: Plan, completion: Completion | None, laid_out: Mapping[str, bytes], found: JobFindings
 ) -> dict[Block, BlockRecord]:
     records = {}
     for block, content in stored_records(place, plan):
         try:
-            records[block] = parse_record(content, plan, block)
+            records[block] = parse_record(content, plan, block, laid_out)
         except DamagedFileError as error:
             found.damaged[block] = None
             found.add(record_name(plan, block), str(error))
@@ -103,6 +103,7 @@ def _check_blocks(
     place: Place,
     plan: Plan,
     records: Mapping[Block, BlockRecord],
+    laid_out: Mapping[str, bytes],
     found: JobFindings,
     contents: bool,
     advance: Callable[[int], None],
@@ -110,8 +111,6 @@ def _check_blocks(
     sizes: dict[str, int | None] = {}
     if not contents:
         sizes = {file.name: file.size for output in plan.outputs for file in place.walk(f"{output.place}/{ARRAY}")}
-
-    laid_out = intact_metadata(place, plan)
 
     def check(item: tuple[Block, BlockRecord]) -> tuple[Block, dict[str, list[Problem]]]:
         block, record = item

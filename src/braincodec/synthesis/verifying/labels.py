@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,16 +9,14 @@ import numpy as np
 
 from braincodec.errors import BraincodecError, DamagedFileError
 from braincodec.synthesis.plan import Block, Output, Pass, Plan
-from braincodec.synthesis.storage.arrays import ARRAY, GROUPS, METADATA, ROOT, array_metadata, parse_groups
+from braincodec.synthesis.storage.arrays import GROUPS, ROOT, parse_groups
 from braincodec.synthesis.storage.completion import Completion
 from braincodec.synthesis.storage.place import Place
 from braincodec.synthesis.storage.records import BlockRecord, record_name
-from braincodec.synthesis.storage.stored_plan import COMPLETE, FileFacts, ids_hash, job_folder, parsed_json
+from braincodec.synthesis.storage.shards import ARRAY, METADATA, not_as_planned
+from braincodec.synthesis.storage.stored_plan import COMPLETE, FileFacts, ids_hash, job_folder
 from braincodec.synthesis.verifying.blocks import differs
 from braincodec.synthesis.verifying.findings import JobFindings
-
-# how an array is cut and packed: the version that wrote it decided, and its digest is noted
-LAYOUT = {"chunk_grid", "codecs"}
 
 
 def check_labels(place: Place, plan: Plan, found: JobFindings) -> None:
@@ -40,23 +37,6 @@ def check_labels(place: Place, plan: Plan, found: JobFindings) -> None:
             _check_metadata(place, plan, one, output, found)
 
 
-def intact_metadata(place: Place, plan: Plan) -> dict[str, bytes]:
-    """Metadata of the arrays as they were written, by place of the output; damaged ones are left out."""
-    try:
-        stated = parse_groups(place.read(f"{job_folder(plan)}/{GROUPS}"), plan).stated_files()
-    except DamagedFileError:
-        return {}
-    outputs = [(one, output, f"{output.place}/{METADATA}") for one in plan.passes for output in one.outputs]
-    intact = {}
-    for (one, output, name), content in zip(outputs, place.read_many([name for *_, name in outputs]), strict=True):
-        if content is None or name not in stated or differs(content, stated[name]):
-            continue
-        with contextlib.suppress(DamagedFileError):
-            if not _not_as_planned(parsed_json(content, name), plan, one, output):
-                intact[output.place] = content
-    return intact
-
-
 def _check_metadata(place: Place, plan: Plan, one: Pass, output: Output, found: JobFindings) -> None:
     """Shape and dtype of an array against the plan, whatever the digests say; another version may cut it otherwise."""
     name = f"{output.place}/{METADATA}"
@@ -64,18 +44,12 @@ def _check_metadata(place: Place, plan: Plan, one: Pass, output: Output, found: 
     if content is None or name in found.files:
         return
     try:
-        words = _not_as_planned(parsed_json(content, name), plan, one, output)
+        words = not_as_planned(content, output, plan, one)
     except DamagedFileError as error:
         words = str(error)
     if words:
         found.add(name, words)
         found.files.append(name)
-
-
-def _not_as_planned(there: Mapping[str, Any], plan: Plan, one: Pass, output: Output) -> str:
-    planned = array_metadata(output, plan, one)
-    different = [key for key in planned if key not in LAYOUT and there.get(key) != planned[key]]
-    return "; ".join(f"{key} is {there.get(key)}, planned is {planned[key]}" for key in different)
 
 
 def check_finished(

@@ -62,6 +62,7 @@ class Job:
     output_options: Mapping[str, Any] = field(default_factory=dict)
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     versions: dict[str, str] = field(default_factory=versions_here)
+    _metadata: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # a worker may run in another folder
@@ -97,7 +98,7 @@ class Job:
         if content is None:
             return None
         try:
-            record = parse_record(content, self.plan, block)
+            record = parse_record(content, self.plan, block, self._laid_out(place))
         except DamagedFileError:
             return None
         stored = ((place.read(name), facts) for name, facts in record.files.items())
@@ -107,7 +108,15 @@ class Job:
         """Write a computed block; durable on return."""
         from braincodec.synthesis.storage.records import write_block
 
-        return write_block(place, self.plan, block, computed)
+        return write_block(place, self.plan, block, computed, self._laid_out(place))
+
+    def _laid_out(self, place: Place) -> dict[str, bytes]:
+        """How the arrays are laid out, which is read once by each worker."""
+        from braincodec.synthesis.storage.arrays import stored_metadata
+
+        if not self._metadata:
+            self._metadata.update(stored_metadata(place, self.plan))
+        return self._metadata
 
     def block_bytes(self, block: Block) -> int:
         """Memory of a block's responses."""
