@@ -37,12 +37,14 @@ class Decoded:
     images : array of uint8, shape (samples, height, width, 3)
     nearest : list of Neighbour
         Images of the gallery that the pattern speaks of most; `similarity` is the cosine of embeddings, the mean of
-        training taken out. Empty where there is no gallery.
+        training taken out. Empty where there is no gallery, or not yet.
     simulated : bool
     about : str
         What the images are, in a sentence.
     gallery : str
         What `nearest` was chosen from, in words.
+    complete : bool
+        False while the gallery is still being read: `nearest` is empty then, and another call has it later.
     """
 
     images: NDArray[np.uint8]
@@ -50,6 +52,7 @@ class Decoded:
     simulated: bool
     about: str
     gallery: str = ""
+    complete: bool = True
 
 
 def check_request(choice: ModelChoice, samples: Any, seed: Any) -> tuple[int, int]:
@@ -88,7 +91,8 @@ class DecodingGallery:
     def text(self) -> str:
         """What the images are, in words."""
         first = f"the first {len(self.stimuli):,} of " if len(self.stimuli) < len(self.source.stimuli) else ""
-        return first + self.source.text
+        so_far = "" if self.ready else f"; {self._embedded:,} of {len(self.stimuli):,} have been read so far"
+        return f"{first}{self.source.text}{so_far}"
 
     def steps(self, encoder: Any, device: str) -> Iterator[None]:
         """Embed the images, some in each step; run by the model's thread, as everything else here."""
@@ -98,13 +102,18 @@ class DecodingGallery:
             self._embedded += len(some)
             yield
 
+    @property
+    def ready(self) -> bool:
+        """Whether all images have been embedded."""
+        return self._embedded >= len(self.stimuli)
+
     def nearest(self, encoder: Any, pattern: NDArray[np.float32], device: str) -> list[tuple[str, float]]:
-        """Ids and cosines of the images that a pattern speaks of most; what is not embedded yet is embedded now."""
+        """Ids and cosines of the images that a pattern speaks of most; none until all are embedded."""
+        if not self.ready:
+            return []
         if self._embeddings is None:
             import xarray as xr
 
-            for _ in self.steps(encoder, device):
-                pass
             self._embeddings = xr.concat(self._parts, "stimulus")
             self._parts = []
         found = encoder.retrieve(pattern[None], self._embeddings, k=NEAREST, device=device, progress=False)

@@ -64,12 +64,13 @@ class Explorer:
     Examples
     --------
     >>> import tempfile
-    >>> from braincodec.simulate import photograph, write_demo_store
+    >>> from braincodec.simulate import square_photographs, write_demo_store
     >>> from braincodec.store import open_store
     >>> folder = tempfile.mkdtemp()
     >>> _ = write_demo_store(folder, backbone="gabor:bank", calibration=8)
     >>> with Explorer(open_store(folder)) as explorer:
-    ...     prediction = explorer.predict(photograph("coffee"), "fmri-simulated-gaussian_fwrf", 1)
+    ...     pixels = square_photographs(["coffee"])["coffee"]
+    ...     prediction = explorer.predict(pixels, "fmri-simulated-gaussian_fwrf", 1)
     >>> prediction.responses.dims, prediction.simulated, prediction.rois[:2]
     (('unit',), True, ['V1', 'V2'])
     """
@@ -249,11 +250,13 @@ class Explorer:
         found = self._decoded.get((key, name))
         if found is None:
             images, nearest = self._serving.ask(key, name, work, cancelled)
-            gallery = galleries.get(key)
+            gallery, facts = galleries.get(key), self._serving.facts[key]
+            complete = bool(nearest) or (gallery is None and self._serving.references[key].settled)
             pictures = [] if gallery is None else _with_pictures(nearest, gallery.pictures)
             text = "" if gallery is None else gallery.text
-            found = Decoded(images, pictures, choice.simulated, self._serving.facts[key].about_images, text)
-            self._decoded.put((key, name), found)
+            found = Decoded(images, pictures, choice.simulated, facts.about_images, text, complete)
+            if complete:
+                self._decoded.put((key, name), found)
         return found
 
     def examples(self, model: str | None = None, subject: Subject = 1) -> list[Example]:

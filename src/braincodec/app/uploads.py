@@ -20,7 +20,7 @@ MOST_PIXELS = 50 * 10**6
 # the networks see 224 to 425 pixels; what people upload is held many times over
 LONGEST_KEPT = 1024
 FEWEST_PIXELS_A_SIDE = 8
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 KINDS = "PNG, JPEG, WebP, BMP, GIF or TIFF"
 # decoding takes up to five bytes a pixel
 _decoding = threading.Semaphore(2)
