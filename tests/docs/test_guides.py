@@ -65,3 +65,9 @@ def test_python_on_generated_responses_goes_to_ned_and_back(tmp_path: Path, monk
     assert len(names["store"].stimulus_set("photographs")) == 2
     (one,) = names["bc"].open_store("generated_again").response_sets().to_dict("records")
     assert one["stimuli"] == "photographs"
+
+
+def test_python_on_experiments_confirms_on_a_held_out_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_python_of("docs/guides/in_silico.md", tmp_path, monkeypatch)
+    assert names["checked"].effect.low > 0
+    assert names["batch"].similarity > names["batch"].floor

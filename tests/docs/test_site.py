@@ -1,25 +1,19 @@
-"""The built site: no warning, every page reached, links right, public names described, nothing from elsewhere."""
+"""The built site: no warning, every page reached, every link right, nothing from elsewhere."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 
-import braincodec as bc
-
 from ..documents import DOCS, read_page
 from .pages_built import Built, is_external, target_of
 
-# beside the modules that `braincodec` names
-MORE_MODULES = ("image_generators", "published_lea", "readouts", "stimuli")
 # pages that Sphinx makes itself
 MADE = {"genindex.html", "search.html", "py-modindex.html", "404.html"}
 
@@ -110,17 +104,6 @@ def test_every_image_has_words(pages: dict[str, Built]) -> None:
     assert {name: page.images_without_words for name, page in pages.items() if page.images_without_words} == {}
 
 
-def test_every_public_name_is_in_the_reference(pages: dict[str, Built]) -> None:
-    documented = [_object(name) for name in _described(pages)]
-    missing = []
-    for module in _public_modules():
-        for name in getattr(module, "__all__", []):
-            item = getattr(module, name)
-            if name != "__version__" and not any(item is known for known in documented):
-                missing.append(f"{module.__name__}.{name}")
-    assert not missing, f"list them in docs/api/*.rst: {missing}"
-
-
 def test_pages_that_the_readme_links_to_are_in_the_site(pages: dict[str, Built]) -> None:
     linked = set(re.findall(r"\]\(docs/([^)#]+)\.md", read_page("README.md")))
     assert linked
@@ -130,29 +113,3 @@ def test_pages_that_the_readme_links_to_are_in_the_site(pages: dict[str, Built])
 def test_search_finds_words_of_pages(site: Path) -> None:
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     assert "own_data" in index and "ridge_cv" in index
-
-
-def _described(pages: dict[str, Built]) -> set[str]:
-    """Full names of what has a page or an entry of its own in the API reference."""
-    return {
-        name for path, page in pages.items() if path.startswith("api/") for name in page.ids if "braincodec." in name
-    }
-
-
-def _object(name: str) -> Any:
-    """What a full name such as `braincodec.viz.plot_cortex` stands for."""
-    parts = name.split(".")
-    for count in range(len(parts), 0, -1):
-        try:
-            item: Any = importlib.import_module(".".join(parts[:count]))
-        except ImportError:
-            continue
-        for part in parts[count:]:
-            item = inspect.getattr_static(item, part, None) if inspect.isclass(item) else getattr(item, part, None)
-        return item
-    return None
-
-
-def _public_modules() -> list[Any]:
-    names = {name for name in dir(bc) if inspect.ismodule(getattr(bc, name))} | set(MORE_MODULES)
-    return [bc, *(importlib.import_module(f"braincodec.{name}") for name in sorted(names))]
