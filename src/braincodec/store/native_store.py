@@ -180,6 +180,16 @@ class NativeStore(Store):
     def stimulus_set(self, stimuli: str) -> StimulusSet:
         """The images behind generated responses, in the order of their rows, where it is recorded where they lie.
 
+        Parameters
+        ----------
+        stimuli : str
+            Name of the stimulus set.
+
+        Returns
+        -------
+        StimulusSet
+            Its ids are those of the responses.
+
         Raises
         ------
         UnknownNameError

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from braincodec.errors import UnknownNameError
+from braincodec.errors import BraincodecError, OutputError, UnknownNameError
 from braincodec.subjects import Subject, plain_subject
 
 if TYPE_CHECKING:
@@ -65,6 +66,54 @@ class CopiedResponses:
     files: tuple[Path, ...] = ()
     nbytes: int = 0
     seconds: float = 0.0
+
+
+# is told of each set before and after it is copied
+Watch = Callable[[CopiedResponses], None]
+
+
+def copy_sets(
+    sets: Iterable[ResponseSet],
+    copy: Callable[[ResponseSet], CopiedResponses],
+    *,
+    on_start: Watch,
+    on_end: Watch,
+) -> list[CopiedResponses]:
+    """Copy sets of responses one after another; one that fails keeps no other from being copied.
+
+    Parameters
+    ----------
+    sets : iterable of ResponseSet
+    copy : callable
+        Copies one; says what became of it.
+    on_start, on_end : callable
+        Called with each `CopiedResponses` before and after.
+
+    Returns
+    -------
+    list of CopiedResponses
+
+    Raises
+    ------
+    UnknownNameError
+        From `copy`: what was asked for is not there.
+    OutputError
+        From `copy`: the others could not be written either.
+    """
+    done = []
+    for one in sets:
+        on_start(CopiedResponses(one))
+        started = time.monotonic()
+        try:
+            result = copy(one)
+        except (OutputError, UnknownNameError):
+            raise
+        except BraincodecError as error:
+            result = CopiedResponses(one, "failed", str(error))
+        result = replace(result, seconds=time.monotonic() - started)
+        on_end(result)
+        done.append(result)
+    return done
 
 
 def table_of(sets: Iterable[ResponseSet]) -> pd.DataFrame:

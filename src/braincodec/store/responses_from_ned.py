@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from braincodec.atomic import atomic_path
-from braincodec.errors import BraincodecError, InputValueError, MissingFileError, OutputError
+from braincodec.errors import InputValueError, MissingFileError
 from braincodec.legacy.generated import IMAGES_PLACE
 from braincodec.legacy.labels import LABELS_OF, labels_to_bytes
 from braincodec.responses.formats import write_responses
@@ -18,10 +16,8 @@ from braincodec.store.open import open_store
 from braincodec.store.recorded_stimuli import RECORD, record_content
 from braincodec.store.response_description import description_content, description_name
 from braincodec.store.response_metadata import LABELS, group_name, set_folder
-from braincodec.store.response_sets import CopiedResponses, ResponseSet, chosen_sets
+from braincodec.store.response_sets import CopiedResponses, ResponseSet, Watch, chosen_sets, copy_sets
 from braincodec.subjects import Subject
-
-Watch = Callable[[CopiedResponses], None]
 
 
 def responses_from_ned(
@@ -76,38 +72,22 @@ def responses_from_ned(
     store = source if isinstance(source, Store) else open_store(source)
     if not isinstance(store, LegacyStore):
         raise InputValueError(f"{store.address} is a braincodec store already; give a folder of NED, NEST or BERG")
-    done = []
-    for one in chosen_sets(store, models=models, stimuli=stimuli, subjects=subjects, rois=rois):
-        on_start(CopiedResponses(one))
-        result = _copy(store, one, Path(target), overwrite)
-        on_end(result)
-        done.append(result)
-    return done
+    sets = chosen_sets(store, models=models, stimuli=stimuli, subjects=subjects, rois=rois)
+    return copy_sets(sets, lambda one: _copy(store, one, Path(target), overwrite), on_start=on_start, on_end=on_end)
 
 
 def _copy(store: LegacyStore, one: ResponseSet, target: Path, overwrite: bool) -> CopiedResponses:
-    started = time.monotonic()
     folder = target / set_folder(one.model, one.stimuli)
     path = folder / group_name(one.subject, one.roi)
     if path.exists() and not overwrite:
         return CopiedResponses(one, "kept", files=(path,))
     which = {"stimuli": one.stimuli, "subject": one.subject, "roi": one.roi}
-    try:
-        responses = store.responses(one.model, **which)  # type: ignore[arg-type]
-        about = store.response_description(one.model, **which)  # type: ignore[arg-type]
-        _write(Path(description_name(str(path))), description_content(about))
-        _write_labels(store, one, folder)
-        write_responses(responses, path, overwrite=overwrite)
-    except OutputError:
-        raise
-    except BraincodecError as error:
-        return CopiedResponses(one, "failed", str(error))
-    return replace(
-        CopiedResponses(one, "written"),
-        files=(path,),
-        nbytes=responses.nbytes,
-        seconds=time.monotonic() - started,
-    )
+    responses = store.responses(one.model, **which)  # type: ignore[arg-type]
+    about = store.response_description(one.model, **which)  # type: ignore[arg-type]
+    _write(Path(description_name(str(path))), description_content(about))
+    _write_labels(store, one, folder)
+    write_responses(responses, path, overwrite=overwrite)
+    return CopiedResponses(one, "written", files=(path,), nbytes=responses.nbytes)
 
 
 def _write_labels(store: LegacyStore, one: ResponseSet, folder: Path) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from braincodec.errors import BraincodecError, InputValueError, OutputError, UnknownNameError
+from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.legacy.labels import imageset_labels, read_labels
 from braincodec.legacy.ned_response_files import NedResponses, ned_responses
 from braincodec.legacy.ned_responses import write_ned_responses
@@ -18,10 +16,8 @@ from braincodec.store.base import Store
 from braincodec.store.native_store import NativeStore
 from braincodec.store.open import open_store
 from braincodec.store.response_metadata import made_by, stimulus_labels
-from braincodec.store.response_sets import CopiedResponses, ResponseSet, chosen_sets
+from braincodec.store.response_sets import CopiedResponses, ResponseSet, Watch, chosen_sets, copy_sets
 from braincodec.subjects import Subject
-
-Watch = Callable[[CopiedResponses], None]
 
 
 def responses_to_ned(
@@ -86,13 +82,13 @@ def responses_to_ned(
     if not isinstance(store, NativeStore):
         raise InputValueError(f"{store.address} has NED's layout already; give a braincodec store")
     given = read_labels(labels) if isinstance(labels, str | Path) else labels
-    done = []
-    for one in chosen_sets(store, models=models, stimuli=stimuli, subjects=subjects, rois=rois):
-        on_start(CopiedResponses(one))
-        result = _copy(store, one, Path(target), rois, given, overwrite, progress)
-        on_end(result)
-        done.append(result)
-    return done
+    sets = chosen_sets(store, models=models, stimuli=stimuli, subjects=subjects, rois=rois)
+    return copy_sets(
+        sets,
+        lambda one: _copy(store, one, Path(target), rois, given, overwrite, progress),
+        on_start=on_start,
+        on_end=on_end,
+    )
 
 
 def _copy(
@@ -104,7 +100,6 @@ def _copy(
     overwrite: bool,
     progress: bool | None,
 ) -> CopiedResponses:
-    started = time.monotonic()
     try:
         responses = store.responses(one.model, stimuli=one.stimuli, subject=one.subject, roi=one.roi)
         about = made_by(store, responses, one.model, stimuli=one.stimuli, subject=one.subject, roi=one.roi)
@@ -119,15 +114,11 @@ def _copy(
             written = write_ned_responses(responses, files, target, labels, overwrite=overwrite, on_rows=advance)
     except NoNedFormError as error:
         return CopiedResponses(one, "skipped", str(error))
-    except (OutputError, UnknownNameError):
-        raise
-    except BraincodecError as error:
-        return CopiedResponses(one, "failed", str(error))
-    return replace(
-        CopiedResponses(one, "written" if written else "kept"),
+    return CopiedResponses(
+        one,
+        "written" if written else "kept",
         files=tuple(target / file.name for file in files),
         nbytes=sum(file.nbytes for file in files if target / file.name in written),
-        seconds=time.monotonic() - started,
     )
 
 
