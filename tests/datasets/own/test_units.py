@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from braincodec.datasets import load_dataset
+from braincodec.datasets.facts import is_simulated
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.responses import build_units
 
@@ -42,6 +43,21 @@ def test_vertices_with_their_hemisphere(study):
     units = units_of(study, pd.DataFrame({"vertex": ["7", "9", "7", "8"], "hemisphere": ["lh", "Left", "R", "rh"]}))
     assert units["vertex"].values.tolist() == [7, 9, 7, 8]
     assert units["hemisphere"].values.tolist() == ["left", "left", "right", "right"]
+
+
+def test_vertices_of_a_named_surface_can_be_drawn_on_the_cortex(study):
+    table = pd.DataFrame({"vertex": [7, 9, 7, 8], "hemisphere": ["left", "left", "right", "right"]})
+    recording = load_dataset("own", study, units=table, space="fsaverage5").subject("01")
+    assert recording.units.attrs["space"] == recording.responses.attrs["space"] == "fsaverage5"
+    with pytest.raises(InputValueError, match=r"space 'fsaverage5' needs units with the columns vertex and hemisphere"):
+        units_of(study, pd.DataFrame({"ncsnr": [0.5] * UNITS}), space="fsaverage5")
+    with pytest.raises(InputValueError, match="space"):
+        units_of(study, table, space="native")
+
+
+def test_subjects_that_never_existed_are_called_simulated(study):
+    assert is_simulated(load_dataset("own", study, simulated=True).subject("01"))
+    assert not is_simulated(load_dataset("own", study).subject("01"))
 
 
 def test_tables_may_differ_by_subject(study):

@@ -60,6 +60,10 @@ class Own(Dataset):
     channels, times : sequence, optional
         Of arrays with these dimensions; seconds from stimulus onset.
     response_units : str, optional
+    space : {"fsaverage", "fsaverage5"}, optional
+        Surface that the units' column ``vertex`` numbers; maps on the cortex need it.
+    simulated : bool, optional
+        The subjects never existed; models and reports then say so.
     standardise : {"none", "session"}, optional
         "session": z-scores within sessions, by mean and standard deviation over training trials.
     fractions : (train, validation, test), optional
@@ -112,6 +116,8 @@ class Own(Dataset):
         channels: Sequence[str] | None = None,
         times: Sequence[float] | None = None,
         response_units: str | None = None,
+        space: str | None = None,
+        simulated: bool | None = None,
         standardise: str | None = None,
         fractions: Sequence[float] | None = None,
         seed: int | None = None,
@@ -213,6 +219,8 @@ class Own(Dataset):
             "species": settings.species,
             "licence": settings.licence,
             "citation": settings.citation,
+            **({"space": settings.space} if settings.space else {}),
+            **({"simulated": True} if settings.simulated else {}),
             **({"standardised_by": BY_TRAINING} if scaled else {}),
         }
 

@@ -38,6 +38,10 @@ class OwnSettings(Config):
     times : tuple of float
         Seconds from stimulus onset, of arrays with the dimension time.
     response_units : str
+    space : {"fsaverage", "fsaverage5"}
+        Surface that the column ``vertex`` of the units numbers; maps on the cortex need it.
+    simulated : bool
+        The subjects never existed; models and reports then say so.
     standardise : {"none", "session"}
         "session": z-scores within each session, by mean and standard deviation over its training trials.
     fractions : (train, validation, test)
@@ -68,6 +72,8 @@ class OwnSettings(Config):
     channels: tuple[str, ...] = ()
     times: tuple[float, ...] = ()
     response_units: ResponseUnits | None = None
+    space: Literal["fsaverage", "fsaverage5"] | None = None
+    simulated: bool = False
     standardise: Literal["none", "session"] = "none"
     fractions: tuple[float, float, float] = (0.8, 0.0, 0.2)
     seed: int = 0

@@ -60,6 +60,7 @@ def describe_units(
     """
     count = trials.store.shape[1]
     if trials.channels:
+        _check_surface(attrs, {})
         if table is not None or rois is not None or mask is not None:
             raise InputValueError(
                 "units, mask and rois describe voxels and the like, but these responses have channels"
@@ -81,6 +82,7 @@ def describe_units(
         members = {name: units[ROI_MEMBERSHIP].values[:, column] for column, name in enumerate(names)} | members
         units = units.drop_vars([ROI_MEMBERSHIP, "roi"])
     variables = {str(name): variable.values for name, variable in units.variables.items() if name != "unit"}
+    _check_surface(attrs, variables)
     ijk = np.stack([variables.pop(name) for name in "ijk"], axis=1) if "i" in variables else None
     chosen = {name: variables.pop(name) for name in ("vertex", "hemisphere", "model_roi") if name in variables}
     variables.pop("subject", None)
@@ -99,6 +101,14 @@ def _voxels_of(mask: Any, count: int) -> xr.Dataset:
             "units"
         )
     return build_units(ijk=np.argwhere(members))
+
+
+def _check_surface(attrs: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    """Raise where a surface is named, but not which of its vertices the units are."""
+    if "space" in attrs and not {"vertex", "hemisphere"} <= set(variables):
+        raise InputValueError(
+            f"space {attrs['space']!r} needs units with the columns vertex and hemisphere, a row of units.csv each"
+        )
 
 
 def _geometry(mask: Any) -> dict[str, Any]:
