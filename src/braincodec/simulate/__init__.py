@@ -5,6 +5,7 @@ from braincodec.simulate.eeg import SimulatedEEGSubject, eeg_subject
 from braincodec.simulate.fmri import SimulatedFMRISubject, subject
 from braincodec.simulate.geometry import simulated_units
 from braincodec.simulate.images import split, stimuli
+from braincodec.simulate.layouts.god_subject import write_god_subject
 from braincodec.simulate.photos import photograph_licences, photographs, square_photographs
 from braincodec.simulate.simulated import SimulatedSubject
 
@@ -21,4 +22,5 @@ __all__ = [
     "stimuli",
     "subject",
     "write_demo_store",
+    "write_god_subject",
 ]

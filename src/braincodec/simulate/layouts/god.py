@@ -69,7 +69,7 @@ def write_god(
         "test": coarse_pictures(test, size, rng),
     }
     np.savez(folder / "images_256.npz", train_images=pictures["train"], test_images=pictures["test"])
-    numbers = _write_labels(folder, categories, per_category, test)
+    numbers = write_label_tables(folder, categories, per_category, test)
     for subject in range(1, subjects + 1):
         own = np.random.default_rng([seed, subject])
         order = own.permutation(len(pictures["train"]))
@@ -112,8 +112,8 @@ def _test_order(test: int, repetitions: int, order: str, rng: np.random.Generato
     return np.concatenate([rng.permutation(test) for _ in range(repetitions)])
 
 
-def _write_labels(folder: Path, categories: int, per_category: int, test: int) -> dict[str, NDArray[np.float64]]:
-    """Both tables and the classes; the numbers of the pictures are what the tables say."""
+def write_label_tables(folder: Path, categories: int, per_category: int, test: int) -> dict[str, NDArray[np.float64]]:
+    """Write both tables and the classes; the numbers of the pictures are what the tables say."""
     words = FIRST_CATEGORY + CATEGORY_STEP * np.arange(categories + test)
     of = {"training": np.repeat(words[:categories], per_category), "testing": words[categories:]}
     numbers = {}
