@@ -439,6 +439,20 @@ def test_images_in_memory_have_to_be_given_again(run, here, tmp_path):
     assert synthesize(output=tmp_path / "out", resume=True, **given).resumed
 
 
+def test_a_list_of_images_is_recorded(run, here, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(pictures)
+    here.most = 1
+    with pytest.raises(KeyboardInterrupt):
+        run(stimuli=[f"{number:02d}.png" for number in (7, 2, 5, 1, 9)], name="few")
+    here.most = None
+    monkeypatch.chdir(tmp_path)
+    done = synthesize(output=tmp_path / "out", resume=True, progress=False, on_note=here.notes.append)
+    assert done.resumed
+    found = done.store().stimulus_set("few")
+    assert found.ids.tolist() == ["07.png", "02.png", "05.png", "01.png", "09.png"]
+    np.testing.assert_array_equal(found[0], np.asarray(Image.open(pictures / "07.png")))
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [

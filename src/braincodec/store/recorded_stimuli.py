@@ -31,28 +31,7 @@ def record_content(address: str) -> bytes:
 
 
 def recorded_stimuli(store: NativeStore, stimuli: str) -> StimulusSet:
-    """The images behind generated responses, in the order of their rows.
-
-    Parameters
-    ----------
-    store : NativeStore
-    stimuli : str
-        Name of the stimulus set.
-
-    Returns
-    -------
-    StimulusSet
-        Its ids are those of the responses.
-
-    Raises
-    ------
-    UnknownNameError
-        When no responses to these stimuli are in the store.
-    MissingFileError
-        When it is not recorded where the images lie, or they are not there.
-    InputValueError
-        When the images that are there are others than those of the responses.
-    """
+    """What `NativeStore.stimulus_set` gives, or raises."""
     known = list(dict.fromkeys(store.response_sets()["stimuli"]))
     if stimuli not in known:
         raise UnknownNameError("stimulus set", stimuli, known, where=f"in {store.address}")
@@ -72,7 +51,7 @@ def recorded_stimuli(store: NativeStore, stimuli: str) -> StimulusSet:
     raise MissingFileError(place, what, "open them with braincodec.StimulusSet.open, and compare the ids")
 
 
-def _addresses(store: NativeStore, stimuli: str) -> Iterator[str]:
+def _addresses(store: NativeStore, stimuli: str) -> Iterator[str | tuple[str, ...]]:
     """Where plans of syntheses, and files beside the responses, say that the images lie."""
     from braincodec.store.response_metadata import set_folder
 
@@ -87,7 +66,7 @@ def _addresses(store: NativeStore, stimuli: str) -> Iterator[str]:
             continue  # whoever works on the synthesis is told
         address = content.get("stimuli_address" if name.endswith(PLAN) else "address")
         if address and (name.endswith(RECORD) or _stimuli_of(content) == stimuli):
-            yield str(address)
+            yield tuple(map(str, address)) if isinstance(address, list) else str(address)
 
 
 def _stimuli_of(stored_plan: dict[str, Any]) -> str:
@@ -95,7 +74,7 @@ def _stimuli_of(stored_plan: dict[str, Any]) -> str:
     return str(stored_plan.get("plan", {}).get("request", {}).get("stimuli", ""))
 
 
-def _opened(address: str, stimuli: str, ids: np.ndarray) -> StimulusSet:
+def _opened(address: str | tuple[str, ...], stimuli: str, ids: np.ndarray) -> StimulusSet:
     """The images at an address: by their ids where these are theirs, by position where the ids count positions."""
     from braincodec.legacy.labels import published_ids
     from braincodec.stimuli import StimulusSet
@@ -109,4 +88,5 @@ def _opened(address: str, stimuli: str, ids: np.ndarray) -> StimulusSet:
         return StimulusSet.open(images, ids=ids)
     lost = next((name for name in ids.tolist() if name not in images.ids), None)
     what = f"image {lost!r} is not among them" if lost else "their names differ"
-    raise InputValueError(f"{address} holds {len(images):,} images, the responses are to {len(ids):,}: {what}")
+    where = address if isinstance(address, str) else f"{address[0]}, ..."
+    raise InputValueError(f"{where} holds {len(images):,} images, the responses are to {len(ids):,}: {what}")

@@ -129,7 +129,7 @@ class Run:
     def _make_arrays(self) -> None:
         """Plan, labels and metadata."""
         if self.earlier is None:
-            write_plan(self.place, self.plan, self.prepared.stimuli_address or None)
+            write_plan(self.place, self.plan, self.prepared.stimuli_address)
         planned = self.planned or self.prepared.planned(progress=self.progress)
         for name, content in planned.descriptions.items():
             self.place.write(name, content)

@@ -16,7 +16,7 @@ from braincodec.store.response_description import description_name
 from braincodec.subjects import FOLDER
 from braincodec.synthesis.plan import Plan, Request
 from braincodec.synthesis.storage.place import Place
-from braincodec.synthesis.storage.stored_plan import COMPLETE, SYNTHESIS, discard_job, jobs, read_stored_plan
+from braincodec.synthesis.storage.stored_plan import COMPLETE, SYNTHESIS, Address, discard_job, jobs, read_stored_plan
 
 CHOICES = (
     "go on with it (--resume, resume=True), begin anew (--overwrite, overwrite=True), or put responses with other "
@@ -35,12 +35,12 @@ class Earlier:
     ----------
     plan : Plan
     finished : bool
-    stimuli_address : str or None
+    stimuli_address : str, tuple of str or None
     """
 
     plan: Plan
     finished: bool
-    stimuli_address: str | None = None
+    stimuli_address: Address | None = None
 
     def answers(self, request: Request) -> bool:
         """Whether it was asked for the same, as far as can be told without reading the stimuli."""

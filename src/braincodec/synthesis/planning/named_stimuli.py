@@ -10,21 +10,25 @@ from typing import Any
 from braincodec.errors import InputTypeError, InputValueError
 from braincodec.legacy.labels import ids_as_published
 from braincodec.stimuli import StimulusSet
+from braincodec.stimuli.opening import is_path
+from braincodec.synthesis.storage.stored_plan import Address
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 NOT_OF_A_NAME = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
+# of a list of images that the plan keeps, which every run reads
+MOST_PATHS = 10_000
 WILD = re.compile(r"[*?\[]")
 
 
-def open_stimuli(stimuli: Any, name: str | None) -> tuple[StimulusSet, str, str]:
-    """Images, the name of their set in the store, and where they came from (nothing for those in memory).
+def open_stimuli(stimuli: Any, name: str | None) -> tuple[StimulusSet, str, Address | None]:
+    """Images, the name of their set in the store, and where they came from (None for those in memory).
 
     Raises
     ------
     InputValueError
         When the name cannot be that of a folder, or is needed; and as `StimulusSet.open`.
     """
-    address = os.fspath(stimuli) if isinstance(stimuli, str | os.PathLike) else ""
+    address = os.fspath(stimuli) if is_path(stimuli) else ""
     if name is not None:
         check_name(name)
     elif not address:
@@ -33,7 +37,16 @@ def open_stimuli(stimuli: Any, name: str | None) -> tuple[StimulusSet, str, str]
     if not len(opened):
         raise InputValueError("there are no stimuli to synthesize responses to")
     called = name or name_of_path(address)
-    return as_published(opened, called), called, str(Path(address).expanduser().absolute()) if address else ""
+    return as_published(opened, called), called, _where(stimuli)
+
+
+def _where(stimuli: Any) -> Address | None:
+    """The path, or the few paths, by which images were opened, as they are good in any folder."""
+    if is_path(stimuli):
+        return str(Path(stimuli).expanduser().absolute())
+    if not isinstance(stimuli, list | tuple) or len(stimuli) > MOST_PATHS or not all(map(is_path, stimuli)):
+        return None
+    return tuple(str(Path(one).expanduser().absolute()) for one in stimuli)
 
 
 def as_published(stimuli: StimulusSet, name: str) -> StimulusSet:

@@ -19,7 +19,7 @@ from braincodec.synthesis.planning.named_stimuli import as_published, open_stimu
 from braincodec.synthesis.planning.probe import Probed
 from braincodec.synthesis.planning.request import as_store, choose_targets, given_again, make_request
 from braincodec.synthesis.storage.place import Place, open_place
-from braincodec.synthesis.storage.stored_plan import ids_hash
+from braincodec.synthesis.storage.stored_plan import Address, ids_hash
 from braincodec.synthesis.workers.cluster import LOCAL
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Prepared:
     store : Store
         Where models are.
     stimuli : StimulusSet
-    stimuli_address : str
-        Nothing where they came from memory.
+    stimuli_address : str, tuple of str or None
+        None where they came from memory.
     request : Request
     situation : Situation
     look : callable
@@ -49,7 +49,7 @@ class Prepared:
     place: Place
     store: Store
     stimuli: StimulusSet
-    stimuli_address: str
+    stimuli_address: Address | None
     request: Request
     situation: Situation
     look: Callable[[], Situation]
@@ -181,9 +181,15 @@ def _as_before(
             raise InputValueError(f"{place.address} was begun with other {words} ({in_what(plan.request, asked)})")
     request = given_again(request, settings)
     notes = tuple(licence_notes(opened.entry(one) for one in request.models))
-    address = earlier.stimuli_address or ""
     return Prepared(
-        place, opened, images, address, request, Situation(earlier), lambda: Situation(_only(place, name)), notes
+        place=place,
+        store=opened,
+        stimuli=images,
+        stimuli_address=earlier.stimuli_address,
+        request=request,
+        situation=Situation(earlier),
+        look=lambda: Situation(_only(place, name)),
+        notes=notes,
     )
 
 

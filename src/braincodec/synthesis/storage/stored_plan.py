@@ -20,6 +20,8 @@ JOB_NAME = re.compile(r"[0-9a-f]{12}", re.ASCII)
 # in a plan of any size that makes sense; a damaged number must not keep a program busy for days
 MOST_BLOCKS = 10_000_000
 PASS_NAME = re.compile(r"\w[\w.=-]*")
+# of stimuli: of a folder or file, or of each image
+Address = str | tuple[str, ...]
 
 
 class FileFacts(Config):
@@ -37,14 +39,14 @@ class StoredPlan(Config):
     format : int
     plan_hash : str
         `Plan.hash` when it was written.
-    stimuli_address : str or None
-        Where the stimuli were found, where they have an address.
+    stimuli_address : str, tuple of str or None
+        Where the stimuli were found, where they were opened by paths.
     plan : Plan
     """
 
     format: int = FORMAT
     plan_hash: str
-    stimuli_address: str | None = None
+    stimuli_address: Address | None = None
     plan: Plan
 
 
@@ -73,7 +75,7 @@ def jobs(place: Place) -> list[str]:
     return [name for name in place.names(SYNTHESIS) if JOB_NAME.fullmatch(name)]
 
 
-def write_plan(place: Place, plan: Plan, stimuli_address: str | None = None) -> None:
+def write_plan(place: Place, plan: Plan, stimuli_address: Address | None = None) -> None:
     """Begin a synthesis: its plan is the first thing that is written."""
     stored = StoredPlan(plan_hash=plan.hash(), stimuli_address=stimuli_address, plan=plan)
     place.write(f"{job_folder(plan)}/{PLAN}", stored.model_dump_json(indent=1).encode())
