@@ -49,6 +49,7 @@ def test_vertices_of_a_named_surface_can_be_drawn_on_the_cortex(study):
     table = pd.DataFrame({"vertex": [7, 9, 7, 8], "hemisphere": ["left", "left", "right", "right"]})
     recording = load_dataset("own", study, units=table, space="fsaverage5").subject("01")
     assert recording.units.attrs["space"] == recording.responses.attrs["space"] == "fsaverage5"
+    assert "surface     fsaverage5" in load_dataset("own", study, units=table, space="fsaverage5").info()
     with pytest.raises(InputValueError, match=r"space 'fsaverage5' needs units with the columns vertex and hemisphere"):
         units_of(study, pd.DataFrame({"ncsnr": [0.5] * UNITS}), space="fsaverage5")
     with pytest.raises(InputValueError, match="space"):

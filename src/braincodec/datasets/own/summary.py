@@ -29,6 +29,8 @@ def describe(data: Own) -> str:
         "images": data.study.stimuli.describe(),
         "table": data.study.table_in_words(),
         "subjects": "\n".join(_subject_line(data, name) for name in data.subjects()),
+        "surface": data.settings.space or "",
+        "simulated": "yes: the subjects never existed" if data.settings.simulated else "",
         "split": data.split_origin,
         "z-scored": "within sessions, by training trials" if data.settings.standardise == "session" else "",
         "licence": data.licence,
