@@ -38,6 +38,14 @@ def test_measured_alone_is_enough():
     assert "highest at 100 ms with 0.90, mean 0.63" in text_alternative(figure)
 
 
+def test_curves_of_a_mapping_keep_their_names():
+    figure = plot_pairwise_decoding({"occipital": curve([0.5, 0.5, 0.9, 0.8]), "frontal": curve([0.5, 0.5, 0.6, 0.7])})
+    assert {"occipital", "frontal", "chance"} <= set(texts(figure))
+    assert "frontal: highest at 200 ms with 0.70" in text_alternative(figure)
+    with pytest.raises(InputValueError, match="1 to 6 curves, not 0"):
+        plot_pairwise_decoding({})
+
+
 def test_intervals_are_bands_and_words():
     scores = eeg_scores()
     mean = scores.curves.pairwise_decoding

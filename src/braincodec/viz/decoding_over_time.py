@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ ACROSS_PREDICTED = "time_generalisation_predicted"
 
 
 def plot_pairwise_decoding(
-    data: Scores | xr.DataArray,
+    data: Scores | xr.DataArray | Mapping[str, xr.DataArray],
     predicted: xr.DataArray | None = None,
     *,
     subject: object = None,
@@ -33,8 +34,8 @@ def plot_pairwise_decoding(
 
     Parameters
     ----------
-    data : Scores or DataArray (time,)
-        Accuracy, 0 to 1; times in seconds.
+    data : Scores, DataArray (time,) or mapping of name to DataArray (time,)
+        Accuracy, 0 to 1; times in seconds. A mapping names its curves itself, at most six.
     predicted : DataArray (time,), optional
         The same for predicted responses; of scores, their own.
     subject : optional
@@ -49,15 +50,11 @@ def plot_pairwise_decoding(
     Raises
     ------
     InputTypeError, InputValueError
-        When there is no accuracy over time.
+        When there is no accuracy over time, or more curves than colours.
     """
-    curves = {"measured": _curve(data, MEASURED, ("time",), subject)}
-    if isinstance(data, Scores) and PREDICTED in data.curves:
-        curves["predicted"] = _curve(data, PREDICTED, ("time",), subject)
-    elif predicted is not None:
-        curves["predicted"] = _curve(predicted, PREDICTED, ("time",), subject)
+    curves = _named_curves(data, predicted, subject)
     bands = _bands(data, subject)
-    colours = {"measured": style.INK, "predicted": style.MODEL}
+    colours = dict(zip(curves, style.CYCLE if isinstance(data, Mapping) else (style.INK, style.MODEL), strict=False))
     labels, words = [], []
     with style.styled():
         axes = style.single(axes, (6.0, 3.0))
@@ -67,8 +64,8 @@ def plot_pairwise_decoding(
                 axes.fill_between(times, *bands[name], color=colours[name], alpha=0.15, linewidth=0)
             axes.plot(times, curve.values, color=colours[name], linewidth=1.9)
             known = curve.values[np.isfinite(curve.values)]
-            labels.append((float(known[-1]) if known.size else CHANCE, f"{name} responses", colours[name]))
-            words.append(f"{name} responses: {_peak(curve.values, times, bands.get(name))}")
+            labels.append((float(known[-1]) if known.size else CHANCE, name, colours[name]))
+            words.append(f"{name}: {_peak(curve.values, times, bands.get(name))}")
         axes.axhline(CHANCE, color=style.AXIS, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
         labels.append((CHANCE, "chance", style.MUTED))
         layout.time_axis(axes, times)
@@ -135,6 +132,20 @@ def plot_time_generalisation(
     return style.root_figure(axes)
 
 
+def _named_curves(data: Any, predicted: Any, subject: object) -> dict[str, xr.DataArray]:
+    """The curves to draw, by the names that are written beside them."""
+    if isinstance(data, Mapping):
+        if not 1 <= len(data) <= len(style.CYCLE):
+            raise InputValueError(f"a figure has 1 to {len(style.CYCLE)} curves, not {len(data)}")
+        return {str(name): _curve(curve, MEASURED, ("time",), subject) for name, curve in data.items()}
+    curves = {"measured responses": _curve(data, MEASURED, ("time",), subject)}
+    if isinstance(data, Scores) and PREDICTED in data.curves:
+        curves["predicted responses"] = _curve(data, PREDICTED, ("time",), subject)
+    elif predicted is not None:
+        curves["predicted responses"] = _curve(predicted, PREDICTED, ("time",), subject)
+    return curves
+
+
 def _curve(data: Any, name: str, dims: tuple[str, ...], subject: object) -> xr.DataArray:
     import xarray as xr
 
@@ -162,7 +173,7 @@ def _bands(data: Any, subject: object) -> dict[str, tuple[NDArray[np.floating], 
     if not isinstance(data, Scores):
         return {}
     bands = {}
-    for name, curve in (("measured", MEASURED), ("predicted", PREDICTED)):
+    for name, curve in (("measured responses", MEASURED), ("predicted responses", PREDICTED)):
         ends = [f"{curve}_{end}" for end in ("low", "high")]
         several = curve in data.curves and data.curves[curve].sizes.get("subject", 1) > 1
         if all(end in data.curves for end in ends) and not (several and subject is None):
