@@ -173,6 +173,7 @@ def test_full_disk_ends_the_conversion_and_leaves_nothing(ned, small_disk):
     assert [path.name for path in (small_disk / "store" / FWRF / "subject-01").iterdir()] == ["roi-V1"]
 
 
+@pytest.mark.slow
 def test_eeg_model_becomes_an_artefact_with_the_same_numbers(run, golden, torchvision, seeded_vit, tmp_path):
     outcome = run("convert", golden / "neural_encoding_dataset", tmp_path / "store", "--model", EEG)
     assert outcome.code == 0

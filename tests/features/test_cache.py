@@ -213,6 +213,7 @@ SLOW = """
 """
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_and_ends_in_the_same_files(tmp_path, monkeypatch):
     images = np.random.default_rng(1).integers(0, 256, (60, 16, 16, 3), np.uint8)
     whole = extract(images, GABOR, tmp_path / "whole", batch_size=4)

@@ -104,7 +104,7 @@ def test_lea_knows_nothing_of_test_stimuli(settings, validation):
 
 
 @pytest.mark.filterwarnings("ignore:.*units have no response")
-@pytest.mark.parametrize("validation", [0, 4])
+@pytest.mark.parametrize("validation", [pytest.param(0, marks=pytest.mark.slow), 4])
 def test_networks_know_nothing_of_test_stimuli(validation):
     settings = {"epochs": 1, "batch_size": 8, "prefilter": "random", "alternating": False}
     models = [bc.FwRF(**settings).fit(one, device="cpu", progress=False) for one in pair(validation=validation)]

@@ -145,7 +145,7 @@ def eeg(answers):
 
 
 @pytest.mark.parametrize("size", [227, 300])
-@pytest.mark.parametrize("batch_size", ["auto", 1, 4])
+@pytest.mark.parametrize("batch_size", ["auto", pytest.param(1, marks=pytest.mark.slow), 4])
 def test_eeg_in_any_batch_size(answers, eeg, size, batch_size):
     found = eeg.encode(answers.images[size], device="cpu", batch_size=batch_size).values
     assert_equal(found, answers.eeg[size])
@@ -178,7 +178,7 @@ def test_eeg_through_ned_and_nest(answers):
     assert_equal(nest.encode(model, answers.images[300], return_metadata=False), answers.eeg[300])
 
 
-@pytest.mark.parametrize("form", ["dict", "objects"])
+@pytest.mark.parametrize("form", [pytest.param("dict", marks=pytest.mark.slow), "objects"])
 def test_eeg_in_bergs_file_form_whole_and_under_a_selection(answers, regrouped, form):
     if form not in regrouped:
         pytest.skip("needs scikit-learn")
@@ -238,7 +238,7 @@ def test_cortex_by_vertices(answers, berg):
     pair_is_equal(found, answers.surface["vertices_lh_227"], answers.surface["vertices_rh_227"])
 
 
-@pytest.mark.parametrize("batch_size", ["auto", 1, 4])
+@pytest.mark.parametrize("batch_size", ["auto", pytest.param(1, marks=pytest.mark.slow), 4])
 def test_cortex_through_the_store_in_any_batch_size(answers, surface_artefact, batch_size):
     expected = np.concatenate([answers.surface["V1v_lh_300"], answers.surface["V1v_rh_300"]], 1)
     for folder in (answers.berg, surface_artefact):

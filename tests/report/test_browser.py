@@ -116,7 +116,7 @@ def brain_pixels(page) -> float:
     return float((picture(page).min(-1) < 235).mean())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES[:-1], pytest.param(NAMES[-1], marks=pytest.mark.slow)])
 def test_report_renders_every_picture(visit, name):
     page = visit(name)
     assert page.locator("h1").inner_text()
@@ -210,6 +210,7 @@ def test_tables_sort_by_number_with_unknown_values_last(visit):
     assert found == sorted(found)
 
 
+@pytest.mark.slow
 def test_cortex_is_drawn_when_seen_and_turns_when_dragged(visit):
     page = visit("fmri", width=480)  # software drawing takes a while for each pixel
     assert page.locator("figure.cortex iframe").get_attribute("srcdoc") is None

@@ -131,7 +131,7 @@ SLOW_WRITER = """
 """
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_killed_process_goes_on_to_the_same_bytes(tmp_path, signal_number):
     code = textwrap.dedent(SLOW_WRITER)
     broken, straight = tmp_path / "broken" / "out.zarr", tmp_path / "straight" / "out.zarr"

@@ -199,6 +199,7 @@ def killed_run(out: Path, mark: Path, at: str) -> None:
     assert mark.exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_trains_nothing_twice(tmp_path):
     out, partial = tmp_path / "out", tmp_path / "out.partial"
     killed_run(out, tmp_path / "mark", at="2-4")

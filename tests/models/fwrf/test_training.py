@@ -44,6 +44,7 @@ def run(one, folder, **identity):
     return one
 
 
+@pytest.mark.slow
 def test_it_learns_what_can_be_learnt(tmp_path):
     settings = recipe(epochs=6, learning_rate=3e-3, alternating=True)
     one = run(training(settings, count=64), tmp_path)

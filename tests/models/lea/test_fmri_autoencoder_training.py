@@ -32,6 +32,7 @@ def fit(count=60, **changed):
     return fit_autoencoder(train, validation, voxels, asked, device="cpu", **own)
 
 
+@pytest.mark.slow
 def test_held_out_patterns_are_reconstructed_nearly_as_well_as_by_components_of_the_true_rank():
     train, validation, unseen = standardised(*world(200, 40, 100))
     asked = settings(epochs=12, learning_rate=0.006, width=32, heads=4, decoder_width=32)

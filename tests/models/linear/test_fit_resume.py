@@ -59,6 +59,7 @@ def passes(monkeypatch):
     return sizes
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_to_the_same_model(tmp_path, passes):
     recording = voxels(4)
     shown = np.stack(list(recording.stimuli))
