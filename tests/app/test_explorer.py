@@ -213,6 +213,7 @@ def test_without_a_usable_gallery_predictions_are_made_all_the_same(small_store)
                 break
             time.sleep(0.02)
         assert "at least 2 images are needed" in prediction.reference.text
+        assert prediction.reference.final
         assert prediction.roi_bars[0].percentile is None
         assert explorer.neighbours(prediction) == []
 

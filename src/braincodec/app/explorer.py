@@ -251,7 +251,7 @@ class Explorer:
         if found is None:
             images, nearest = self._serving.ask(key, name, work, cancelled)
             gallery, facts = galleries.get(key), self._serving.facts[key]
-            complete = bool(nearest) or (gallery is None and self._serving.references[key].settled)
+            complete = bool(nearest) or (gallery is None and self._serving.references[key].note.final)
             pictures = [] if gallery is None else _with_pictures(nearest, gallery.pictures)
             text = "" if gallery is None else gallery.text
             found = Decoded(images, pictures, choice.simulated, facts.about_images, text, complete)

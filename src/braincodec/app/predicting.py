@@ -65,12 +65,15 @@ class ReferenceNote:
         How many of them have been encoded.
     ready : bool
         Whether quantiles, percentiles and neighbours can be had.
+    final : bool
+        Whether nothing more will come: ready, or there is nothing to compare with.
     """
 
     text: str
     images: int = 0
     done: int = 0
     ready: bool = False
+    final: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +195,7 @@ class Prediction:
     image_digest: str
     responses: xr.DataArray
     roi_bars: list[RoiBar] = field(default_factory=list)
-    reference: ReferenceNote = field(default_factory=lambda: ReferenceNote("no images to compare with"))
+    reference: ReferenceNote = field(default_factory=lambda: ReferenceNote("no images to compare with", final=True))
     scaling: str = ""
     missing: tuple[str, ...] = ()
 

@@ -52,7 +52,6 @@ class Reference:
         self._room = room
         self._levels: NDArray[np.float64] | None = None  # (images, regions), each column sorted
         self._note = ReferenceNote("the images to compare with are being looked for")
-        self._settled = False
         self._running = threading.Lock()
 
     @property
@@ -70,11 +69,6 @@ class Reference:
         """Whether bars and neighbours can be had."""
         return self._note.ready
 
-    @property
-    def settled(self) -> bool:
-        """Whether it is known whether there are images to compare with."""
-        return self._settled
-
     def steps(self, model: LoadedModel, find: Callable[[], Source]) -> Iterator[None]:
         """Make ready; several calls one after another do it once.
 
@@ -90,11 +84,9 @@ class Reference:
         try:
             if not self.ready:
                 yield from self._make_ready(model, find())
-            self._settled = True
         except Exception as error:  # noqa: BLE001  the page goes on without a reference, and says why
             problem = told(error, "the images to compare with")
-            self._note = ReferenceNote(f"no images to compare with: {problem}")
-            self._settled = True
+            self._note = ReferenceNote(f"no images to compare with: {problem}", final=True)
             log.warning("no reference: %s", problem)
         finally:
             self._running.release()
@@ -113,7 +105,7 @@ class Reference:
         yield from self._read(arrays)
         self.pictures = Pictures(source.stimuli)
         rows = arrays[0].sizes["stimulus"]
-        self._note = ReferenceNote(source.text, rows, rows, ready=True)
+        self._note = ReferenceNote(source.text, rows, rows, ready=True, final=True)
 
     def _read(self, arrays: Sequence[xr.DataArray]) -> Iterator[None]:
         values = self.regions.masks.shape[1]
