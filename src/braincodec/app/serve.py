@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from braincodec.app.explorer import Explorer
 from braincodec.app.guard import Guard
 from braincodec.app.page import build_page, theme
+from braincodec.app.state import state_from_query
 from braincodec.app.static import FOLDER, LONG, StaticFiles
 from braincodec.app.uploads import MOST_BYTES
-from braincodec.errors import InputValueError
+from braincodec.errors import BraincodecError, InputValueError
 from braincodec.extras import import_optional, require_optional
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def launch(
     with contextlib.ExitStack() as stack:
         stack.enter_context(private_uploads())
         explorer = stack.enter_context(_explorer(store, gallery, device))
+        _prepare(explorer)
         app = build_app(explorer, local=local)
         address = f"http://{'localhost' if local else host}:{port}"
         say(f"the explorer is at {address}   (Ctrl-C ends it)")
@@ -204,6 +206,13 @@ def _explorer(store: Store | str | Path, gallery: StimulusSet | str | Path | Non
     opened = open_store(str(store)) if isinstance(store, str | Path) else store
     images = StimulusSet.open(gallery) if isinstance(gallery, str | Path) else gallery
     return Explorer(opened, gallery=images, device=device)
+
+
+def _prepare(explorer: Explorer) -> None:
+    """Load the model that is shown first while the page is being made."""
+    first, _ = state_from_query({}, explorer.models)
+    with contextlib.suppress(BraincodecError):  # the page says what is in the way when somebody asks
+        explorer.prepare(first.model, first.subject)
 
 
 def _printed(line: str) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from braincodec.app.predicting import Prediction
 
 ALL_REGIONS = ""
+# how the backend calls the bar of a model without regions
+WHOLE = "all"
 NEAREST = 8
 SAMPLES = 2
 # times that a page asks whether its comparison is ready, until somebody acts again
@@ -188,7 +190,7 @@ class Visits:
     def rois_of(self, visit: Visit) -> list[str]:
         """Regions, or groups of channels, that can be chosen."""
         if visit.prediction is not None and visit.prediction.roi_bars:
-            return [bar.roi for bar in visit.prediction.roi_bars]
+            return [bar.roi for bar in visit.prediction.roi_bars if bar.roi != WHOLE]
         return list(self.model_of(visit).rois_of_subject.get(visit.state.subject, ()))
 
     def _names(self) -> list[str]:

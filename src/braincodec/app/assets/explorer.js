@@ -115,6 +115,7 @@ function say(words) {
 // ---- the cortex ------------------------------------------------------------------------------------------------
 
 function press(kind, value) {
+  if (kind === "hemisphere") find("#cortex .sides").dataset.shown = value;
   for (const button of document.querySelectorAll(`#cortex [data-${kind}]`)) {
     button.setAttribute("aria-pressed", String(button.dataset[kind] === value));
   }
@@ -143,7 +144,6 @@ async function setUpCortex() {
     if (button.dataset.view) cortex.camera.show(button.dataset.view);
     press("hemisphere", cortex.hemisphere);
     press("view", cortex.camera.view);
-    figure.querySelector(".sides").dataset.shown = cortex.hemisphere;
     remember();
   });
   return cortex;

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from braincodec.app.views.words import escaped, meaning_of, number, signed, unit_of
+from braincodec.app.views.words import escaped, meaning_of, number, percent, signed, unit_of
+from braincodec.app.visit import WHOLE
 
 if TYPE_CHECKING:
     from braincodec.app.predicting import Prediction, RoiBar
@@ -47,10 +48,11 @@ def _scale(rows: list[RoiBar]) -> tuple[float, float]:
 def _row(
     bar: RoiBar, chosen: bool, scale: tuple[float, float], unit: str, accuracy: bool, sensors: bool
 ) -> str:  # fmt: skip
-    percentile = "…" if bar.percentile is None else f"{bar.percentile:.0f}&nbsp;%"
+    percentile = "…" if bar.percentile is None else percent(bar.percentile)
     name = escaped(bar.roi)
     pressed = str(chosen).lower()
     button = f'<button type="button" class="region" data-roi="{name}" aria-pressed="{pressed}">{name}</button>'
+    button = name if bar.roi == WHOLE else button
     cells = [
         f'<th scope="row">{button}</th>',
         f'<td class="drawing">{_drawing(bar, scale, unit)}</td>',

@@ -17,6 +17,7 @@ from braincodec.app.visit import MOST_ASKED, NEAREST
 from braincodec.errors import BraincodecError
 
 if TYPE_CHECKING:
+    from braincodec.app.predicting import VolumeSlices
     from braincodec.app.visit import Visit, Visits
 
 
@@ -48,7 +49,7 @@ class Shown:
 def shown(visits: Visits, visit: Visit) -> Shown:
     """What the page shows of a visit."""
     prediction, state, model = visit.prediction, visit.state, visits.model_of(visit)
-    volume = prediction.slices(state.roi) if prediction is not None else None
+    volume = _volume(visit)
     example = next((one for one in visits.patterns_of(visit) if one.name == visit.pattern), None)
     return Shown(
         status=status(visit.error, list(visit.notes)),
@@ -91,10 +92,18 @@ def payload(visit: Visit, *, decodes: bool = False) -> str:
         elif (numbers := cortex_numbers(prediction, state.roi)) is not None:
             sent |= {"shows": "cortex", "cortex": numbers}
             words["cortex"] = cortex_in_words(prediction, state.roi)
-        elif prediction.slices(state.roi) is not None:
+        elif _volume(visit) is not None:
             sent["shows"] = "slices"
     described = "".join(f'<p class="unseen" id="{name}-words">{escaped(text)}</p>' for name, text in words.items())
     return f'<div id="bc-payload" data-payload="{escaped(json.dumps(sent, separators=(",", ":")))}"></div>{described}'
+
+
+def _volume(visit: Visit) -> VolumeSlices | None:
+    """Slices of what has neither sensors nor a surface."""
+    prediction = visit.prediction
+    if prediction is None or prediction.responses.dims != ("unit",) or prediction.on_cortex(None) is not None:
+        return None
+    return prediction.slices(visit.state.roi)
 
 
 def _headline(visit: Visit) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from braincodec.app.predicting import Prediction, VolumeSlices
 
-NAMES = {"x": "from the side", "y": "from the front", "z": "from above"}
+NAMES = {"sagittal": "from the side", "coronal": "from the front", "axial": "from above"}
 ENLARGED = 4
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from braincodec.app.predicting import Prediction, RoiBar, TimeCourse
 
 SIMULATED = '<span class="simulated">simulated</span>'
+# of 100: above it, all of the images that there can be
+MOST = 99.9
 MINUS = "\N{MINUS SIGN}"
 MEANING = {
     "zscored_within_session": "z-scores: 0 is this subject's mean response over a session's images, 1 is one standard "
@@ -47,6 +49,18 @@ def unit_of(prediction: Prediction) -> str:
     """The unit that stands behind a number: ``"z"``, ``"µV"`` or nothing."""
     units = str(prediction.responses.attrs.get("response_units", ""))
     return "µV" if units == "microvolt" else "z" if "zscore" in units else ""
+
+
+def percent(share: float) -> str:
+    """A share of 100 in HTML; what is not all of them is not called so.
+
+    Examples
+    --------
+    >>> percent(99.6), percent(100.0), percent(0.4)
+    ('99&nbsp;%', '100&nbsp;%', '1&nbsp;%')
+    """
+    inner = min(max(round(share), 1), 99)
+    return f"{round(share) if share > MOST or share < 100 - MOST else inner}&nbsp;%"
 
 
 def meaning_of(prediction: Prediction) -> str:
@@ -146,5 +160,5 @@ def compared(bar: RoiBar, images: int) -> str:
         return ""
     higher = bar.percentile >= 50
     share = bar.percentile if higher else 100 - bar.percentile
-    of = "any" if share > 99.9 else f"{min(share, 99):.0f}&nbsp;%"
+    of = "any" if share > MOST else percent(share)
     return f", {'higher' if higher else 'lower'} than for {of} of {images:,} other images"

@@ -1,0 +1,94 @@
+"""A served page of small models, and a browser that may reach nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from braincodec.app.explorer import Explorer
+from braincodec.store import open_store
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+PATIENCE = 60_000  # ms, on a busy machine without a graphics card
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; skips where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)} is installed")
+    with playwright.sync_playwright() as driver:
+        try:
+            opened = driver.chromium.launch(
+                executable_path=BROWSER, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
+            )
+        except playwright.Error as error:
+            pytest.skip(f"{BROWSER} does not start: {str(error).splitlines()[0]}")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="package")
+def served(small_store: Path, gallery: Any, own_cache: Path) -> Iterator[str]:
+    """Address of the page."""
+    pytest.importorskip("gradio")
+    import uvicorn
+
+    from braincodec.app.serve import build_app, private_uploads
+
+    with private_uploads(), Explorer(open_store(small_store), gallery=gallery, device="cpu") as explorer:
+        with socket.socket() as trial:
+            trial.bind(("127.0.0.1", 0))
+            port = trial.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(build_app(explorer), port=port, log_level="warning"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/"
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def visit(browser: Any, served: str) -> Iterator[Callable[..., Any]]:
+    """Open the page; at the end there was no error in it, and no request but to the server that it came from."""
+    contexts: list[Any] = []
+    seen = SimpleNamespace(complaints=[], elsewhere=[])
+
+    def open_page(query: str = "", *, width: int = 1280, height: int = 900, **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda m: seen.complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+
+        def only_here(route: Any) -> None:
+            if route.request.url.startswith(served):
+                route.continue_()
+            else:
+                seen.elsewhere.append(route.request.url)
+                route.abort()
+
+        page.route("**/*", only_here)
+        page.goto(served + query)
+        page.locator("#bc-headline").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert seen.complaints == []
+    assert [url for url in seen.elsewhere if not url.startswith(("data:", "blob:", "about:"))] == []
