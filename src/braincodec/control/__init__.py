@@ -18,9 +18,11 @@ _NAMES_OF_MODULE = {
     "gathering": ("LeftOutWarning",),
     "multivariate": ("Evolution", "batch_similarity", "evolve", "paired_matrices", "similarity_matrix"),
     "region_similarity": ("RegionSimilarity", "response_similarity"),
-    "image_search": ("Search", "search"),
+    "found_batch": ("SimilaritySearch",),
+    "found_images": ("Search",),
+    "image_search": ("search",),
     "similarity_confirmed": ("SimilarityConfirmation",),
-    "similarity_search": ("SimilaritySearch", "search_similarity"),
+    "similarity_search": ("search_similarity",),
     "storage": ("load",),
     "univariate": ("baseline_images", "choose_images", "contrast", "selection_null"),
 }
@@ -30,8 +32,10 @@ if TYPE_CHECKING:  # the same for readers and type checkers
     from braincodec.control.batches import nearest_batch, random_batches
     from braincodec.control.confirmation import Effect, leave_one_out_null, random_batch_null
     from braincodec.control.confirmed import Confirmation
+    from braincodec.control.found_batch import SimilaritySearch
+    from braincodec.control.found_images import Search
     from braincodec.control.gathering import LeftOutWarning
-    from braincodec.control.image_search import Search, search
+    from braincodec.control.image_search import search
     from braincodec.control.multivariate import (
         Evolution,
         batch_similarity,
@@ -41,7 +45,7 @@ if TYPE_CHECKING:  # the same for readers and type checkers
     )
     from braincodec.control.region_similarity import RegionSimilarity, response_similarity
     from braincodec.control.similarity_confirmed import SimilarityConfirmation
-    from braincodec.control.similarity_search import SimilaritySearch, search_similarity
+    from braincodec.control.similarity_search import search_similarity
     from braincodec.control.storage import load
     from braincodec.control.univariate import baseline_images, choose_images, contrast, selection_null
 

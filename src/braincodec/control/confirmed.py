@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from braincodec.control.image_search import Search
-    from braincodec.control.similarity_search import SimilaritySearch
+    from braincodec.control.found_batch import SimilaritySearch
+    from braincodec.control.found_images import Search
 
 HELD_OUT = "held-out subjects"
 LEAVE_ONE_OUT = "each subject by the choice of the others"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from braincodec.control.confirmed import Confirmation
-    from braincodec.control.image_search import Search
+    from braincodec.control.found_images import Search
 
 CHOSEN, BASELINE = style.OTHER, style.INK
 BINS = 40
@@ -72,10 +72,8 @@ def _two_axes(search: Search) -> tuple[list[str], list[NDArray[np.float64]]]:
 def _draw_plane(axes: Axes, search: Search, labels: list[str], values: list[NDArray[np.float64]]) -> None:
     x, y = values
     known = np.isfinite(x) & np.isfinite(y)
-    reach = float(max(np.abs(x[known]).max(), np.abs(y[known]).max())) * 1.08
-    limits = (-reach, reach) if search.settings["scale"] == "zscored" else (
-        float(min(x[known].min(), y[known].min())), reach
-    )  # fmt: skip
+    low, high = float(min(x[known].min(), y[known].min())), float(max(x[known].max(), y[known].max()))
+    limits = (low - 0.06 * (high - low), high + 0.06 * (high - low))
     draw_density(axes, x[known], y[known], limits)
     base = search.baseline_positions
     axes.scatter(x[base], y[base], s=20, facecolors="none", edgecolors=BASELINE, linewidths=0.9, zorder=3)

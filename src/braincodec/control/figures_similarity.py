@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from braincodec.control.found_batch import SimilaritySearch
     from braincodec.control.region_similarity import RegionSimilarity
     from braincodec.control.similarity_confirmed import SimilarityConfirmation
-    from braincodec.control.similarity_search import SimilaritySearch
 
 MOST_REGIONS = 24
 

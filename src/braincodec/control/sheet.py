@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from braincodec.control.image_search import Search
-    from braincodec.control.similarity_search import SimilaritySearch
+    from braincodec.control.found_batch import SimilaritySearch
+    from braincodec.control.found_images import Search
     from braincodec.stimuli import StimulusSet
 
 COLUMNS, MOST_SHOWN = 9, 100

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from braincodec.control.similarity_search import SimilaritySearch
+    from braincodec.control.found_batch import SimilaritySearch
 
 COLUMNS = ("subject", "similarity", "low", "high", "over", "p", "floor", "images", "subjects", "units")
 

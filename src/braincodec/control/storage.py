@@ -14,8 +14,8 @@ from braincodec.atomic import atomic_path, refuse_other_folder
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError
 
 if TYPE_CHECKING:
-    from braincodec.control.image_search import Search
-    from braincodec.control.similarity_search import SimilaritySearch
+    from braincodec.control.found_batch import SimilaritySearch
+    from braincodec.control.found_images import Search
 
 ABOUT, ARRAYS, CHOSEN = "control.json", "arrays.npz", "stimuli.csv"
 FORMAT_VERSION = 1
@@ -43,7 +43,7 @@ def plain(value: Any) -> Any:
 
 
 def save_search(search: Search, folder: str | Path, *, overwrite: bool = False) -> Path:
-    """See `braincodec.control.image_search.Search.save`."""
+    """See `braincodec.control.found_images.Search.save`."""
     arrays = {
         "responses": search.responses.values,
         "units": search.responses["units"].values,
@@ -129,7 +129,7 @@ def _source(about: dict[str, Any], source: Any) -> Any:
 def _search(about: dict[str, Any], arrays: dict[str, Any]) -> Search:
     import xarray as xr
 
-    from braincodec.control.image_search import Search
+    from braincodec.control.found_images import Search
     from braincodec.control.rows import table_of
 
     drive, suppress = tuple(about["drive"]), tuple(about["suppress"])
@@ -148,6 +148,6 @@ def _search(about: dict[str, Any], arrays: dict[str, Any]) -> Search:
 
 
 def _similarity_search(about: dict[str, Any], arrays: dict[str, Any]) -> SimilaritySearch:
-    from braincodec.control.similarity_search import SimilaritySearch
+    from braincodec.control.found_batch import SimilaritySearch
 
     return SimilaritySearch.restored(about, arrays)
