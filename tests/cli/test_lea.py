@@ -59,6 +59,7 @@ def fmri(god, tmp_path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_bold5000_runs_from_its_folder_to_a_summary_of_both_directions(run, tmp_path):
     root = write_small_bold5000(tmp_path / "bold5000")
     out = tmp_path / "out"

@@ -238,7 +238,7 @@ def test_cortex_by_vertices(answers, berg):
     pair_is_equal(found, answers.surface["vertices_lh_227"], answers.surface["vertices_rh_227"])
 
 
-@pytest.mark.parametrize("batch_size", ["auto", pytest.param(1, marks=pytest.mark.slow), 4])
+@pytest.mark.parametrize("batch_size", ["auto", *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 4))])
 def test_cortex_through_the_store_in_any_batch_size(answers, surface_artefact, batch_size):
     expected = np.concatenate([answers.surface["V1v_lh_300"], answers.surface["V1v_rh_300"]], 1)
     for folder in (answers.berg, surface_artefact):

@@ -264,6 +264,7 @@ def test_a_full_disk_is_explained_and_the_run_goes_on_after_room_was_made(tmp_pa
     assert train(settings(output=tmp_path / "out")).path == tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_linear_models_train_to_the_ceiling_of_a_simulated_cortex(tmp_path):
     result = train(
         {

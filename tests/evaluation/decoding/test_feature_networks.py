@@ -82,9 +82,9 @@ def test_an_absent_package_is_named(torchvision, offline, monkeypatch, name, pac
     ("name", "architecture", "size"),
     [
         ("alexnet_2", "alexnet", 256),
-        ("alexnet_5", "alexnet", 256),
-        ("inception", "inception_v3", 342),
-        ("efficientnet_b1", "efficientnet_b1", 255),
+        pytest.param("alexnet_5", "alexnet", 256, marks=pytest.mark.slow),
+        pytest.param("inception", "inception_v3", 342, marks=pytest.mark.slow),
+        pytest.param("efficientnet_b1", "efficientnet_b1", 255, marks=pytest.mark.slow),
         ("swav", "resnet50", 224),
     ],
 )

@@ -40,7 +40,9 @@ def test_a_planted_signal_is_decoded_from_its_onset_on(classifier):
     assert (shares[ONSET:] > 0.8).all()
 
 
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize(
+    "classifier", [pytest.param(one, marks=[pytest.mark.slow] * (one == "svm")) for one in CLASSIFIERS]
+)
 def test_generalisation_is_high_only_between_times_of_one_pattern(classifier):
     pairs = 40 if classifier == "svm" else None
     shares = np.mean([time_generalisation(_responses(seed), classifier, pairs=pairs) for seed in range(3)], axis=0)

@@ -92,7 +92,7 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop", [1, 5])
+@pytest.mark.parametrize("stop", [pytest.param(1, marks=pytest.mark.slow), 5])
 def test_going_on_after_any_step_gives_the_same_weights_to_the_last_bit(stop, tmp_path, monkeypatch):
     settings = recipe(epochs=2, batch_size=4, dropout=0.5, shift=2, alternating=True)
     whole = run(training(settings, subjects=2, count=8), tmp_path / "whole")

@@ -83,6 +83,7 @@ def test_the_public_name_is_there_without_torch():
     assert bc.pretrain_fmri_autoencoder is pretrain_fmri_autoencoder
 
 
+@pytest.mark.slow
 def test_pretraining_learns_what_hidden_voxels_hold(tmp_path):
     data = [recording(name, count=90) for name in ("1", "2")]
     path = pretrain(data, tmp_path, epochs=12, learning_rate=0.006, width=32, heads=4, decoder_width=32)
@@ -90,6 +91,7 @@ def test_pretraining_learns_what_hidden_voxels_hold(tmp_path):
     assert min(entry["validation_error"] for entry in curve) < 0.85, "the mean pattern has 1"
 
 
+@pytest.mark.slow
 def test_a_pretrained_trunk_makes_the_next_subject_learn_faster(tmp_path):
     path = pretrain([recording("1", count=100)], tmp_path, epochs=8, learning_rate=0.006)
     train, validation = standardised(*world(60, 30, seed=0))

@@ -54,8 +54,8 @@ def row_of(recording, **settings):
     "settings",
     [
         {"pooling": "spatial_mean"},
-        {"components": 20, "readout": "least_squares"},
-        {"pooling": "spatial_mean", "readout": "best_layer"},
+        pytest.param({"components": 20, "readout": "least_squares"}, marks=pytest.mark.slow),
+        pytest.param({"pooling": "spatial_mean", "readout": "best_layer"}, marks=pytest.mark.slow),
         {"layers": "scales.[23]", "readout": "fields"},
     ],
     ids=["ridge", "least squares", "best layer", "fields"],

@@ -115,6 +115,7 @@ def test_the_workers_go_on_after_a_run_and_hold_nothing_of_it(cluster, address, 
         assert len(other.workers()) == 1
 
 
+@pytest.mark.slow
 def test_a_dashboard_is_told_of_where_there_is_one(cluster, until):
     assert cluster.dashboard is None
     pytest.importorskip("bokeh", reason="needs the extra 'scale'")

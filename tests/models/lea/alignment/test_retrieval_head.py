@@ -88,6 +88,7 @@ def confusing_subject(seed=0):
     return fmri, np.concatenate([embeddings, unseen], 1).astype("f4")
 
 
+@pytest.mark.slow
 def test_training_finds_a_space_in_which_more_of_the_right_ones_are_near():
     fmri, embeddings = confusing_subject()
     head = fit_retrieval_head(
