@@ -71,7 +71,7 @@ html_favicon = "_static/logo.svg"
 html_copy_source = False
 html_show_sourcelink = False
 html_math_renderer = "mathml"
-html_baseurl = ""
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "braincodec", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "alt_text": ""},
     "github_url": "https://github.com/braincodec/braincodec",

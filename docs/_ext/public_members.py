@@ -1,4 +1,4 @@
-"""Which members a class shows in the API reference: ours, not those that it has from pydantic, tuples or errors."""
+"""What pages of the API reference show: members of a class that are ours, and what is in a registry or a constant."""
 
 from __future__ import annotations
 
@@ -37,7 +37,23 @@ def members_by_name(module: str, name: str) -> tuple[list[str], list[str]]:
     return members_of(reduce(getattr, name.split("."), import_module(module)))
 
 
+def words_on(module: str, name: str) -> str:
+    """What there is to say of something that is neither class nor function: its names, its keys, or its value."""
+    from braincodec.registry import Registry
+
+    item = getattr(import_module(module), name)
+    if isinstance(item, Registry):
+        names = ", ".join(f"``{known}``" for known in item.names())
+        return (
+            f"Registry of each {item.what} by name: ``{name}.names()`` lists them, ``{name}.get(name)`` gives one. "
+            f"Other packages add theirs by entry points.\n\nNames: {names}."
+        )
+    if isinstance(item, dict):
+        return f"A dictionary of {type(next(iter(item.values()))).__name__}: {', '.join(f'``{key}``' for key in item)}."
+    return f"``{item!r}``"
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Make lists of members known to the templates of autosummary."""
-    app.config.autosummary_context = {"members_of": members_by_name}
+    """Make these known to the templates of autosummary."""
+    app.config.autosummary_context = {"members_of": members_by_name, "words_on": words_on}
     return {"parallel_read_safe": True, "parallel_write_safe": True}
