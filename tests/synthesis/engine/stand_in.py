@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,7 @@ class StandInComputer:
         name = f"{block.pass_number}-{block.number}"
         with (folder / "begun.txt").open("a") as file:
             file.write(json.dumps([name, os.getpid(), time.time()]) + "\n")
-        with self.turn:
+        with self.turn, noted(folder, "computing"):
             held = np.ones(self.job.hold_bytes, np.uint8)
             time.sleep(self.job.seconds)
             del held
@@ -75,6 +77,22 @@ class StandInComputer:
         if name in self.job.fail:
             raise self.job.fail[name]
         return record_of(block)
+
+
+@contextlib.contextmanager
+def noted(folder: Path, what: str) -> Iterator[None]:
+    """Note from when until when a process did something."""
+    begin = time.time()
+    yield
+    with (folder / "spans.txt").open("a") as file:
+        file.write(json.dumps([what, os.getpid(), begin, time.time()]) + "\n")
+
+
+def both_at_once(folder: Path) -> int:
+    """How often a process wrote one block while it computed another."""
+    spans = [json.loads(line) for line in (folder / "spans.txt").read_text().splitlines()]
+    computing, writing = ([one for one in spans if one[0] == what] for what in ("computing", "writing"))
+    return sum(a[1] == b[1] and a[2] < b[3] and b[2] < a[3] for a in computing for b in writing)
 
 
 def record_of(block: Block) -> Record:
@@ -108,7 +126,8 @@ class StandInJob(Job):
         return StandInComputer(self)
 
     def write(self, place: Any, block: Block, computed: Any) -> Any:
-        time.sleep(self.writing_seconds)
+        with noted(place, "writing"):
+            time.sleep(self.writing_seconds)
         with (place / "written.txt").open("a") as file:
             file.write(f"{block.pass_number}-{block.number}\n")
         if f"{block.pass_number}-{block.number}" in self.kill_once_written:

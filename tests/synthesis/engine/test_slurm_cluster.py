@@ -89,7 +89,8 @@ def test_what_slurm_says_when_it_refuses_jobs_is_told(slurm, make_job):
     job = make_job()
     with (
         pytest.raises(
-            UnreachableError, match=r"Slurm refuses the jobs: sbatch: error: invalid partition specified: gpux; 0 of 10 blocks"
+            UnreachableError,
+            match=r"Slurm refuses the jobs: sbatch: error: invalid partition specified: gpux; 0 of 10 blocks",
         ),
         open_cluster("slurm", workers=2, options={"queue": "gpux"}) as cluster,
     ):
