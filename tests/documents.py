@@ -15,7 +15,7 @@ DOCS = ROOT / "docs"
 # a block that cannot run says so in its first line: ```python skip
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHELL = re.compile(r"^```shell\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-NAMED = re.compile(r"`braincodec ((?!-)[a-z][a-z-]*)")
+NAMED = re.compile(r"`braincodec ([a-z][a-z0-9-]*)")
 
 
 def read_page(name: str) -> str:

@@ -39,6 +39,7 @@ def test_python_on_judging_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (tmp_path / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_python_on_sharing_publishes_one_model_and_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = run_python_of("docs/guides/share.md", tmp_path, monkeypatch)
     assert names["bc"].open_store("models").models()["id"].tolist() == ["fmri-simulated-gaussian_fwrf"]
