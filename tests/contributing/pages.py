@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "contributing"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # the first line of a block that is a file
 FILE = re.compile(r"# (\S+/\S+|pyproject)\.(py|toml)\n")
-MINUTES = 8
+MINUTES = 15
 
 # runs in a process of its own: Python blocks share names, shell blocks stop at the first line that fails
 DRIVER = """
