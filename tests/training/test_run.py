@@ -332,3 +332,9 @@ def test_eeg_trains_repetition_by_repetition(tmp_path):
     assert {"noise_ceiling_lower", "noise_ceiling_upper"} <= set(encoder.units)
     with pytest.raises(InputValueError, match="has no regions"):
         train(result.config, roi="V1", output=None)
+
+
+def test_a_name_is_that_of_model_and_scores(tmp_path):
+    done = train(settings(output=tmp_path / "out", roi=["V2"], name="colours-of-monday"))
+    assert done.encoder.description.model == done.scores.name == "colours-of-monday"
+    assert Scores.load(done.path / "scores").name == "colours-of-monday"
