@@ -337,4 +337,3 @@ def test_eeg_trains_repetition_by_repetition(tmp_path):
 def test_a_name_is_that_of_model_and_scores(tmp_path):
     done = train(settings(output=tmp_path / "out", roi=["V2"], name="colours-of-monday"))
     assert done.encoder.description.model == done.scores.name == "colours-of-monday"
-    assert Scores.load(done.path / "scores").name == "colours-of-monday"
