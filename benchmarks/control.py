@@ -100,16 +100,10 @@ def measured(form: str, folder: Path, scale: str) -> dict[str, float]:
 
 
 def run_form(form: str, folder: Path, scale: str) -> None:
-    """What `measured` starts."""
-    import h5py
-    import scipy.stats
-    import xarray  # noqa: F401
-
-    import braincodec.control.image_search
-    import braincodec.store  # noqa: F401
-
-    assert scipy.stats
-    assert h5py
+    """What `measured` starts; what is imported on the way is imported before."""
+    with tempfile.TemporaryDirectory() as small:
+        write_responses(Path(small), 200, 5)
+        SEARCHES[form](Path(small), scale)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, processor = time.perf_counter(), time.process_time()
     SEARCHES[form](folder, scale)

@@ -172,6 +172,7 @@ def _draw_rows(axes: Axes, rows: pd.DataFrame, subjects: list[str], *, labelled:
     texts = [_subject(name) for name in reversed(subjects)]
     axes.set_yticklabels(texts if labelled else [""] * len(subjects))
     axes.margins(x=0.1)
+    axes.locator_params(axis="x", nbins=4)
     layout.vertical_grid(axes)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
