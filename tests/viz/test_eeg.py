@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 pytest.importorskip("mne")
 pytest.importorskip("matplotlib")
@@ -187,3 +188,15 @@ def test_topographies_refuse_latencies_outside_the_times(eeg, fmri):
         plot_topographies(eeg, times=[])
     with pytest.raises(InputValueError, match="channel, time"):
         plot_topographies(fmri)
+
+
+def test_an_array_of_a_metric_is_titled_as_accuracy():
+    values = xr.DataArray(
+        np.array([[0.1, 0.2], [0.3, 0.1], [0.0, 0.2], [0.1, 0.1]]),
+        dims=("channel", "time"),
+        coords={"channel": ["Oz", "Cz", "T7", "T8"], "time": [0.1, 0.2]},
+    )
+    shown = texts(plot_topographies(values, times=[0.2], metric="correlation"))
+    assert "Accuracy over the scalp" in shown
+    assert "Responses over the scalp" not in shown
+    assert "Responses over the scalp" in texts(plot_topographies(values, times=[0.2]))

@@ -29,6 +29,7 @@ LEAST_CHANNELS = 4
 # of the first responses of visual cortex, of the response to faces, and later: seconds
 LATENCIES = (0.10, 0.17, 0.25)
 PANEL = 1.5  # inches
+ACCURACY_TITLE = "Accuracy over the scalp"
 
 
 def plot_topography(
@@ -101,7 +102,8 @@ def plot_topographies(
         Seconds; the nearest sample is drawn, and named. Default: those of 0.10, 0.17 and 0.25 that were recorded, or
         the time at which values are largest.
     metric : str, optional
-        Of scores; default: the accuracy that the noise ceilings go with, or else the correlation.
+        Of scores; default: the accuracy that the noise ceilings go with, or else the correlation. Of an array: which
+        metric it holds; default: it holds responses.
     subject : optional
         Of scores; default: the mean of all.
     limits : (float, float), optional
@@ -203,9 +205,10 @@ def _maps(data: Any, metric: str | None, subject: object) -> tuple[xr.DataArray,
         units = unit_dataset(data, subject)
         metric = metric or (ACCURACY if ACCURACY in units else WHOLE)
         values, note = metric_values(units, metric), data.name
-        unit, title = ("Correlation" if metric == ACCURACY else metric_title(metric)), "Accuracy over the scalp"
+        unit, title = ("Correlation" if metric == ACCURACY else metric_title(metric)), ACCURACY_TITLE
     elif isinstance(data, xr.DataArray):
-        values, unit, title, note = data, "µV", "Responses over the scalp", ""
+        values, note = data, ""
+        unit, title = ("µV", "Responses over the scalp") if metric is None else (metric_title(metric), ACCURACY_TITLE)
     else:
         raise InputTypeError(f"topographies take Scores or a DataArray (channel, time), not {type(data).__name__}")
     values = values.mean("subject") if "subject" in values.dims else values
