@@ -10,6 +10,7 @@ import pytest
 from .documents import ROOT, read_page, run_python_of, write_demo_output
 
 
+@pytest.mark.slow
 def test_python_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_demo_output(tmp_path)
     names = run_python_of("README.md", tmp_path, monkeypatch)

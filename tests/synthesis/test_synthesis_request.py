@@ -140,7 +140,7 @@ def test_every_path_gives_a_name_that_is_taken(text):
 def test_images_in_memory_need_a_name():
     with pytest.raises(InputValueError, match="--name"):
         open_stimuli(STIMULI, None)
-    assert open_stimuli(STIMULI, "mine")[1:] == ("mine", "")
+    assert open_stimuli(STIMULI, "mine")[1:] == ("mine", None)
 
 
 def test_no_images_are_refused(tmp_path):
