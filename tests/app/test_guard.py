@@ -115,3 +115,28 @@ def test_every_answer_says_what_it_is_and_stays_here():
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert "camera=()" in headers["permissions-policy"]
+
+
+def test_what_listens_is_told_to_leave_when_the_server_ends():
+    heard = []
+
+    async def listener(scope, receive, send):
+        heard.append((await receive())["type"])
+        await application(scope, receive, send)
+
+    async def never():
+        await asyncio.sleep(60)
+
+    async def send(_):
+        pass
+
+    async def serve():
+        guard = Guard(listener)
+        scope = {"type": "http", "path": "/config", "method": "GET", "headers": [(b"host", b"localhost")]}
+        listening = asyncio.create_task(guard(scope, never, send))
+        await asyncio.sleep(0)
+        guard.end()
+        await asyncio.wait_for(listening, 10)
+
+    asyncio.run(serve())
+    assert heard == ["http.disconnect"]

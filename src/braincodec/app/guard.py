@@ -7,6 +7,7 @@ the server it came from.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -51,6 +52,11 @@ class Guard:
         self.app = app
         self.head = head
         self.local = local
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """Tell everything that still listens that its visitor has left, so that the server can end at once."""
+        self._ended.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, refuse, or serve with headers and a page that reaches nothing else."""
@@ -66,11 +72,24 @@ class Guard:
         is_page = scope["path"] == "/" and scope["method"] == "GET"
         sender = _PageSender(send, self._rewritten, nonce) if is_page else send
         try:
-            await self.app(scope, receive, _with_headers(sender, policy(nonce)))
+            await self.app(scope, self._until_ended(receive), _with_headers(sender, policy(nonce)))
         except Exception:
             # whoever serves logs it; the visitor gets a sentence where nothing has been sent yet
             await _answer(send, 500, "Something went wrong on the server; please try again.")
             raise
+
+    def _until_ended(self, receive: Receive) -> Receive:
+        async def receiving() -> Message:
+            message = asyncio.ensure_future(receive())
+            ended = asyncio.ensure_future(self._ended.wait())
+            try:
+                await asyncio.wait({message, ended}, return_when=asyncio.FIRST_COMPLETED)
+                return message.result() if message.done() else {"type": "http.disconnect"}
+            finally:
+                message.cancel()
+                ended.cancel()
+
+        return receiving
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}

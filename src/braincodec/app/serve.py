@@ -89,7 +89,7 @@ def launch(
     say("the explorer has ended")
 
 
-def build_app(explorer: Explorer, *, local: bool = True) -> Any:
+def build_app(explorer: Explorer, *, local: bool = True) -> Guard:
     """The page as an ASGI application.
 
     Parameters
@@ -100,7 +100,8 @@ def build_app(explorer: Explorer, *, local: bool = True) -> Any:
 
     Returns
     -------
-    ASGI application
+    Guard
+        An ASGI application.
     """
     quiet_gradio()
     gr = import_optional("gradio", "the explorer page")
@@ -135,15 +136,21 @@ def build_app(explorer: Explorer, *, local: bool = True) -> Any:
     return Guard(app, head=files.head(), local=local)
 
 
-def run(app: Any, host: str, port: int) -> None:
+def run(app: Guard, host: str, port: int) -> None:
     """Serve until interrupted; Ctrl-C ends it without further words."""
     uvicorn = import_optional("uvicorn", "the explorer page")
+
+    class EndingServer(uvicorn.Server):  # type: ignore[name-defined]
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            app.end()  # streams of visitors would be waited for
+            super().handle_exit(sig, frame)
+
     settings = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=ENDING, server_header=False
     )
     # the server has ended by itself when the interrupt arrives here
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(settings).run()
+        EndingServer(settings).run()
 
 
 def check_port(host: str, port: int) -> None:
