@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braincodec.errors import InputValueError
@@ -84,6 +84,7 @@ def test_tile_and_block_are_taken_as_they_are_given(models):
     assert (one.tile, one.block) == (8, 24)
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 10**7),
     preferred=st.integers(1, 256),

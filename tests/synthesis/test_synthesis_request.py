@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braincodec.errors import InputTypeError, InputValueError, MissingFileError, UnknownNameError
@@ -132,6 +132,7 @@ def test_names_that_are_no_folder_are_refused(name):
         check_name(name)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=50))
 def test_every_path_gives_a_name_that_is_taken(text):
     check_name(name_of_path(f"/{text}".replace("\0", "")))

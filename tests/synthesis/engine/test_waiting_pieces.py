@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braincodec.synthesis.workers.waiting import Piece, Waiting
@@ -44,6 +44,7 @@ def test_a_suspect_is_given_only_to_a_worker_without_other_work():
     assert len(waiting) == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 6), max_size=5), st.randoms(use_true_random=False))
 def test_every_piece_is_given_exactly_once_whatever_is_put_back(sizes, random):
     waiting = Waiting(pieces(*sizes))
