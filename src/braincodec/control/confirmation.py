@@ -141,7 +141,7 @@ def correlation_interval_over_subjects(values: Floats, level: float = 0.95) -> t
     --------
     >>> low, high = correlation_interval_over_subjects(np.array([0.8, 0.9]))
     >>> round(low, 2), round(high, 2)
-    (-0.93, 1.0)
+    (-0.8, 1.0)
     """
     bounded = np.clip(values, -LARGEST_CORRELATION, LARGEST_CORRELATION)
     low, high = np.tanh(interval_over_subjects(np.arctanh(bounded), level))

@@ -110,7 +110,7 @@ def search(
     >>> found.stimuli.columns.tolist()
     ['rank', 'stimulus', 'score', 'A', 'B']
     >>> checked = found.confirm(subject=3)
-    >>> bool(checked.effect.low > 1), checked.effect.p
+    >>> bool(checked.effect.low > 0.5), checked.effect.p
     (True, 0.01)
     """
     driven, suppressed = check_regions(drive=drive, suppress=suppress)
