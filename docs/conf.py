@@ -30,6 +30,7 @@ extensions = [
     "from_code",
     "repository_links",
     "mathml",
+    "notebook_cells",
     "public_members",
 ]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
@@ -46,7 +47,7 @@ myst_links_external_new_tab = False
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(DOCS / "_build" / "notebooks")
 nb_execution_raise_on_error = True
-nb_execution_timeout = 300  # seconds a cell
+nb_execution_timeout = 600  # seconds a cell
 nb_execution_in_temp = True
 nb_merge_streams = True
 

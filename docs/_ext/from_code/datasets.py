@@ -25,11 +25,16 @@ def dataset_table() -> str:
                 kind.modality if name != "own" else "any",
                 kind.species if name != "own" else "any",
                 len(kind.expected) or "any number",
-                f"{len(kind.downloads)} files" if kind.downloads else "no",
+                counted(len(kind.downloads), "file") if kind.downloads else "no",
             )
             for name, kind in declared().items()
         ),
     )
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def dataset_sections() -> str:
