@@ -93,6 +93,11 @@ def test_a_scheduler_that_is_lost_while_a_result_is_fetched_ends_the_run_with_wh
         run(upon_result=CommClosedError("in <TCP>"), upon_look=upon_look)
 
 
+def test_an_error_of_another_making_is_not_laid_on_a_scheduler_that_answers(run):
+    with pytest.raises(BrokenPipeError, match="^nobody reads the progress$"):
+        run(upon_submit=BrokenPipeError("nobody reads the progress"))
+
+
 def test_a_worker_that_cannot_begin_is_left_out_where_the_scheduler_answers(run):
     with pytest.raises(InputValueError, match=rf"^no worker can do the work: .*ModuleNotFoundError: stand_in; {KEPT}"):
         run(upon_result=ModuleNotFoundError("stand_in"))

@@ -93,8 +93,8 @@ class Dispatch:
         except BraincodecError:
             raise
         except Exception as error:
-            # a scheduler that was lost since the last look shows in more than one way
-            if self.cluster.is_lost or isinstance(error, OSError):
+            # a scheduler that was lost since the last look shows in more than one way; a pipe that broke is not it
+            if self._is_of_connection(error) or not self._scheduler_answers():
                 raise self._lost() from error
             raise
         finally:
@@ -249,6 +249,11 @@ class Dispatch:
         if error is not None and not isinstance(error, FailedWorkError):
             raise error
         raise FailedWorkError(f"{self.describe(piece)} failed {TRIES} times: {reason}; {self.state()}")
+
+    def _is_of_connection(self, error: Exception) -> bool:
+        from distributed.comm import CommClosedError
+
+        return self.cluster.is_lost or isinstance(error, CommClosedError | TimeoutError)
 
     def _scheduler_answers(self) -> bool:
         try:
