@@ -94,7 +94,7 @@ def test_a_scheduler_that_is_lost_while_a_result_is_fetched_ends_the_run_with_wh
 
 
 def test_an_error_of_another_making_is_not_laid_on_a_scheduler_that_answers(run):
-    with pytest.raises(BrokenPipeError, match="^nobody reads the progress$"):
+    with pytest.raises(BrokenPipeError, match=r"^nobody reads the progress$"):
         run(upon_submit=BrokenPipeError("nobody reads the progress"))
 
 
