@@ -24,10 +24,12 @@ MOST_IN_LINE = 200
 # s: how often a page asks whether its gallery is encoded; how often old uploads are looked for, and how old they get
 ASKED_EVERY = 2.0
 CLEANED_EVERY, KEPT = 600, 3600
+# visits that are remembered at once: each holds a photograph and what was predicted, some megabytes
+MOST_VISITS = 300
 # gives scripts a way to tell the server what was chosen in a figure
 BRIDGE = "(window.braincodec = window.braincodec || {}).tell = (event, detail) => trigger(event, detail);"
 PIECES = ("status", "seen", "headline", "payload", "slices", "bars", "nearest", "decoded", "about")
-REFRESHED = ("headline", "bars", "nearest")
+REFRESHED = ("headline", "bars", "nearest", "decoded")
 
 
 def theme() -> Any:
@@ -67,13 +69,14 @@ def build_page(explorer: Explorer, *, static: str = "braincodec", local: bool = 
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEANED_EVERY, KEPT), fill_width=True) as page:
         places = _places(gr, visits, static, local)
         _wire(gr, page, places, visits)
+    page.state_session_capacity = MOST_VISITS
     page.queue(default_concurrency_limit=AT_ONCE, max_size=MOST_IN_LINE, api_open=False)
     return page
 
 
 def _places(gr: Any, visits: Visits, static: str, local: bool) -> dict[str, Any]:
     """All components by name, in the order in which the keyboard reaches them."""
-    places: dict[str, Any] = {"visit": gr.State(None)}
+    places: dict[str, Any] = {"visit": gr.State(None, time_to_live=KEPT)}
 
     def html(name: str, value: str = "") -> Any:
         return gr.HTML(value, elem_id=f"w-{name}", js_on_load=None, apply_default_css=False)

@@ -48,6 +48,8 @@ class Visit:
     decoded : Decoded or None
     pattern : str or None
         Name of the example that was decoded.
+    given : array, path or None
+        What was decoded.
     error : str
         What went wrong with the last action, as a sentence.
     notes : tuple of str
@@ -63,6 +65,7 @@ class Visit:
     prediction: Prediction | None = None
     decoded: Decoded | None = None
     pattern: str | None = None
+    given: Any = None
     error: str = ""
     notes: tuple[str, ...] = ()
     asked: int = 0
@@ -155,19 +158,22 @@ class Visits:
     @_in_one_sentence
     def again(self, visit: Visit) -> Visit:
         """The same, now that more of the comparison may be known."""
-        return replace(self._predicted(visit), asked=visit.asked + 1)
+        later = replace(self._predicted(visit), asked=visit.asked + 1)
+        if visit.decoded is not None and not visit.decoded.complete:
+            later = self._decoded(later, visit.given, visit.pattern)
+        return later
 
     @_in_one_sentence
     def try_pattern(self, visit: Visit, name: str) -> Visit:
         """Decode one of the patterns that are offered."""
         example = _named(self.patterns_of(visit), name, "pattern")
         assert example.pattern is not None
-        return self._decoded(visit, example.pattern, name)
+        return self._decoded(replace(visit, asked=0), example.pattern, name)
 
     @_in_one_sentence
     def upload_pattern(self, visit: Visit, path: str | Path) -> Visit:
         """Decode a pattern of the visitor's own."""
-        return self._decoded(visit, Path(path), None)
+        return self._decoded(replace(visit, asked=0), Path(path), None)
 
     def model_of(self, visit: Visit) -> ModelChoice:
         """The chosen model."""
@@ -218,7 +224,7 @@ class Visits:
     def _decoded(self, visit: Visit, pattern: Any, name: str | None) -> Visit:
         state = visit.state
         result = self.explorer.decode(pattern, state.model, state.subject, samples=SAMPLES, seed=0)
-        return replace(visit, decoded=result, pattern=name)
+        return replace(visit, decoded=result, pattern=name, given=pattern)
 
 
 def _named(examples: list[Example], name: str, what: str) -> Example:

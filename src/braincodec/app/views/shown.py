@@ -124,4 +124,9 @@ def _nearest(visits: Visits, visit: Visit) -> str:
 
 
 def _waiting(visit: Visit) -> bool:
-    return visit.prediction is not None and not visit.prediction.reference.ready and visit.asked < MOST_ASKED
+    if visit.asked >= MOST_ASKED:
+        return False
+    if visit.decoded is not None and not visit.decoded.complete:
+        return True
+    reference = visit.prediction.reference if visit.prediction is not None else None
+    return reference is not None and not reference.ready and not reference.final
