@@ -24,7 +24,7 @@ def packed(values: NDArray[np.floating]) -> dict[str, Any]:
     Examples
     --------
     >>> packed(np.array([2.0, -1.0, np.nan]))
-    {'data': '/38BwACA', 'scale': 2.0}
+    {'data': '/38AwACA', 'scale': 2.0}
     """
     known = np.isfinite(values)
     scale = float(np.abs(values[known]).max(initial=0.0)) or 1.0
