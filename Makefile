@@ -45,7 +45,7 @@ test: $(VENV)/.installed-dev
 	$(PYTEST) -n auto --dist worksteal
 
 test-slow: $(VENV)/.installed-dev
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow -n auto --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -126,8 +126,8 @@ def test_report_renders_every_picture(visit, name):
     assert page.locator("table.data tbody tr").count() > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("width", [360, 768])
+@pytest.mark.parametrize("name", [*NAMES[:-1], pytest.param(NAMES[-1], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [360, pytest.param(768, marks=pytest.mark.slow)])
 def test_narrow_screens_need_no_scrolling_sideways(visit, name, width):
     page = visit(name, width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
