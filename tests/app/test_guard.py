@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
 import pytest
 
 from braincodec.app.guard import Guard, policy
+from braincodec.app.presence import Presence
 
 PAGE = (
     b'<html><head><meta property="og:image" content="https://elsewhere.example/a.jpg" />'
@@ -25,18 +27,23 @@ async def application(scope, receive, send):
     await send({"type": "http.response.body", "body": PAGE[40:]})
 
 
-def ask(path="/", method="GET", *, host="127.0.0.1:7860", length=None, local=True):
+def ask(path="/", method="GET", *, host="127.0.0.1:7860", length=None, local=True, body=b"{}", uploads=None):
     """Status, headers and body of an answer."""
     sent = []
 
     async def send(message):
         sent.append(message)
 
-    headers = [(b"host", host.encode())] + ([(b"content-length", str(length).encode())] if length else [])
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    length = len(body) if length is None and method == "POST" else length
+    headers = [(b"host", host.encode())]
+    headers += [] if length is None else [(b"content-length", str(length).encode())]
     scope = {"type": "http", "path": path, "method": method, "headers": headers}
-    guard = Guard(application, head='<script src="own.js"></script>', local=local)
+    guard = Guard(application, head='<script src="own.js"></script>', local=local, uploads=uploads)
     try:
-        asyncio.run(guard(scope, None, send))
+        asyncio.run(guard(scope, receive, send))
     except ValueError as error:
         assert str(error) == "internal words"
     found = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
@@ -102,6 +109,82 @@ def test_large_requests_are_refused_before_they_are_read():
     assert ask("/gradio_api/upload", "POST", length=22_000_000)[0] == 413
     assert ask("/gradio_api/queue/join", "POST", length=2_000_000)[0] == 413
     assert ask("/gradio_api/upload", "POST", length=2_000_000)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("length", "more", "status"),
+    [
+        (b"", [], 413),
+        (b"-1", [], 413),
+        (b"2", [(b"transfer-encoding", b"chunked")], 411),
+        (None, [(b"transfer-encoding", b"chunked")], 411),
+        (b"2", [(b"sec-fetch-site", b"cross-site")], 403),
+        (b"2", [(b"sec-fetch-site", b"same-origin")], 200),
+    ],
+)
+def test_requests_of_unknown_length_and_of_other_pages_are_refused(length, more, status):
+    headers = more if length is None else [*more, (b"content-length", length)]
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b"{}"}
+
+    scope = {"type": "http", "path": "/gradio_api/queue/join", "method": "POST"}
+    scope["headers"] = [(b"host", b"localhost"), *headers]
+    asyncio.run(Guard(application)(scope, receive, send))
+    assert sent[0]["status"] == status
+
+
+def test_requests_name_no_file_but_an_upload(tmp_path):
+    upload = str(tmp_path / ("0" * 64) / "dog.png")
+    for path, status in [("http://localhost:1/a.png", 422), ("/etc/passwd", 422), (upload, 200)]:
+        body = json.dumps({"data": [None, {"path": path, "meta": {"_type": "gradio.FileData"}}]}).encode()
+        got, _, said = ask("/gradio_api/queue/join", "POST", body=body, uploads=tmp_path)
+        assert got == status
+        assert status == 200 or said == b"A request may name only files that were uploaded to this page."
+
+
+def test_what_was_checked_is_what_is_served():
+    """Of a key that stands twice, readers differ in which they take."""
+    heard = []
+
+    async def listener(scope, receive, send):
+        heard.append((await receive())["body"])
+        assert dict(scope["headers"])[b"content-length"] == str(len(heard[0])).encode()
+        await application(scope, receive, send)
+
+    async def receive():
+        return {"type": "http.request", "body": b'{"data": [{"path": "/etc/passwd", "path": null}]}'}
+
+    async def send(_):
+        pass
+
+    scope = {"type": "http", "path": "/gradio_api/queue/join", "method": "POST"}
+    scope["headers"] = [(b"host", b"localhost"), (b"content-length", b"50")]
+    asyncio.run(Guard(listener)(scope, receive, send))
+    assert json.loads(heard[0]) == {"data": [{"path": None}]} and b"passwd" not in heard[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "query"), [("/gradio_api/heartbeat/visitor", b""), ("/gradio_api/queue/data", b"session_hash=visitor")]
+)
+def test_who_listens_is_known_until_the_stream_ends(path, query):
+    presence, seen = Presence(patience=0), []
+
+    async def listener(scope, receive, send):
+        seen.append(presence.left("visitor"))
+        await application(scope, receive, send)
+
+    async def send(_):
+        pass
+
+    scope = {"type": "http", "path": path, "method": "GET", "headers": [(b"host", b"localhost")], "query_string": query}
+    assert not presence.left("visitor")
+    asyncio.run(Guard(listener, presence=presence)(scope, None, send))
+    assert seen == [False] and presence.left("visitor")
 
 
 def test_an_error_inside_becomes_one_sentence():

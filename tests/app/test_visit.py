@@ -83,6 +83,15 @@ def test_error_of_a_kind_that_nobody_foresaw_is_logged_and_not_shown(visits, mon
     assert "secret words" in caplog.text
 
 
+def test_nothing_is_computed_for_somebody_who_has_left(visits, monkeypatch):
+    from braincodec.app import queueing
+
+    monkeypatch.setattr(queueing, "LOOK_AGAIN", 0)  # seconds: looks before the model can answer
+    visit = visits.arrive({}, lambda: True)
+    assert visit.prediction is None and "cancelled" in visit.error
+    assert visits.arrive({}, lambda: False).prediction is not None
+
+
 def test_region_is_chosen_and_chosen_again_means_all(visits):
     visit = visits.choose_roi(visits.arrive({}), "V1")
     assert visit.state.roi == "V1"

@@ -1,17 +1,24 @@
 """What the server answers at all, and what the browser may do with the answer.
 
 Gradio serves more than this page needs: descriptions of its interface, files it has cached, a proxy, a monitor. Only
-what the page itself asks for is let through, and the page is told, by a Content-Security-Policy, to reach nothing but
-the server it came from.
+what the page itself asks for is let through, with no file named but an upload, and the page is told, by a
+Content-Security-Policy, to reach nothing but the server it came from.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
+
+from braincodec.app.presence import Presence
+from braincodec.app.sent import RefusedError, checked_request
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,6 +33,8 @@ READ = re.compile(
 )
 WRITTEN = re.compile(r"/gradio_api/(queue/join|upload|cancel|reset)")
 UPLOAD = "/gradio_api/upload"
+# what a page listens to while it is open; each names the page
+HEARTBEAT, ANSWERS = re.compile(r"/gradio_api/heartbeat/([^/]+)"), "/gradio_api/queue/data"
 # bytes of a request: the largest photograph with what surrounds it, or a choice
 MOST_UPLOADED, MOST_ASKED = 21 * 10**6, 10**6
 # names that a browser on this computer gives it; another name that leads here is an attack by a web page
@@ -46,12 +55,26 @@ class Guard:
         Put into the page's head: its style sheets and scripts, without their permission to run.
     local : bool
         Whether only this computer is served: then by the names that it has for itself.
+    uploads : Path, optional
+        The folder whose files requests may name; default: none may be named.
+    presence : Presence, optional
+        Is told who listens.
     """
 
-    def __init__(self, app: Application, *, head: str = "", local: bool = True) -> None:
+    def __init__(
+        self,
+        app: Application,
+        *,
+        head: str = "",
+        local: bool = True,
+        uploads: Path | None = None,
+        presence: Presence | None = None,
+    ) -> None:
         self.app = app
         self.head = head
         self.local = local
+        self.uploads = uploads or Path()
+        self.presence = presence or Presence()
         self._ended = asyncio.Event()
 
     def end(self) -> None:
@@ -68,15 +91,37 @@ class Guard:
         if refused is not None:
             await _answer(send, *refused)
             return
+        if scope["method"] == "POST" and scope["path"] != UPLOAD:
+            try:
+                request = await self._request(receive)
+            except RefusedError as error:
+                await _answer(send, 422, str(error))
+                return
+            scope, receive = _with_body(scope, receive, json.dumps(request).encode())
         nonce = secrets.token_urlsafe(16)
         is_page = scope["path"] == "/" and scope["method"] == "GET"
         sender = _PageSender(send, self._rewritten, nonce) if is_page else send
+        visitor = _listener(scope)
         try:
-            await self.app(scope, self._until_ended(receive), _with_headers(sender, policy(nonce)))
+            with self.presence.listening(visitor) if visitor else contextlib.nullcontext():
+                await self.app(scope, self._until_ended(receive), _with_headers(sender, policy(nonce)))
         except Exception:
             # whoever serves logs it; the visitor gets a sentence where nothing has been sent yet
             await _answer(send, 500, "Something went wrong on the server; please try again.")
             raise
+
+    async def _request(self, receive: Receive) -> dict[str, Any]:
+        """What a page asks for, once all of it has come."""
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RefusedError("The request broke off.")
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        request = checked_request(body, self.uploads)
+        self.presence.asked(str(request.get("session_hash")))
+        return request
 
     def _until_ended(self, receive: Receive) -> Receive:
         async def receiving() -> Message:
@@ -100,6 +145,11 @@ class Guard:
         known = READ if method in ("GET", "HEAD") else WRITTEN if method == "POST" else None
         if known is None or not known.fullmatch(path):
             return 404, "There is nothing here."
+        if method == "POST" and headers.get(b"sec-fetch-site") == "cross-site":
+            return 403, "Another web page may not ask this one for anything."
+        # how much will come must be known before any of it is read
+        if method == "POST" and (b"content-length" not in headers or b"transfer-encoding" in headers):
+            return 411, "The request does not say how long it is."
         length = headers.get(b"content-length", "0")
         most = MOST_UPLOADED if path == UPLOAD else MOST_ASKED
         if not length.isdigit() or int(length) > most:
@@ -134,6 +184,28 @@ def policy(nonce: str) -> str:
             "frame-ancestors 'self'",
         ]
     )
+
+
+def _listener(scope: Scope) -> str:
+    """The name of the page that a request listens for; empty where it is another request."""
+    found = HEARTBEAT.fullmatch(scope["path"])
+    if found is not None:
+        return found[1]
+    if scope["path"] != ANSWERS:
+        return ""
+    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get("session_hash", [""])[0]
+
+
+def _with_body(scope: Scope, receive: Receive, body: bytes) -> tuple[Scope, Receive]:
+    """The same request with another body; afterwards the visitor is listened to as before."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receiving() -> Message:
+        return left.pop() if left else await receive()
+
+    kept = [pair for pair in scope["headers"] if pair[0].lower() != b"content-length"]
+    headers = [*kept, (b"content-length", str(len(body)).encode())]
+    return {**scope, "headers": headers}, receiving
 
 
 def _with_headers(send: Send, rules: str) -> Send:

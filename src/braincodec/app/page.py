@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from braincodec.app.failures import told
+from braincodec.app.presence import Presence
+from braincodec.app.sent import KEPT
 from braincodec.app.views import shell
 from braincodec.app.views.facts import status
 from braincodec.app.views.shown import shown
@@ -21,9 +25,8 @@ TITLE = "braincodec explorer"
 # requests of Gradio's own line that run at once; the explorer computes those of a model together
 AT_ONCE = 64
 MOST_IN_LINE = 200
-# s: how often a page asks whether its gallery is encoded; how often old uploads are looked for, and how old they get
+# s: how often a page asks whether its gallery is encoded
 ASKED_EVERY = 2.0
-CLEANED_EVERY, KEPT = 600, 3600
 # visits that are remembered at once: each holds a photograph and what was predicted, some megabytes
 MOST_VISITS = 300
 # gives scripts a way to tell the server what was chosen in a figure
@@ -44,7 +47,9 @@ def theme() -> Any:
     )
 
 
-def build_page(explorer: Explorer, *, static: str = "braincodec", local: bool = True) -> gradio.Blocks:
+def build_page(
+    explorer: Explorer, *, static: str = "braincodec", local: bool = True, presence: Presence | None = None
+) -> gradio.Blocks:
     """The page as Gradio's Blocks; `braincodec.app.serve` serves it.
 
     Parameters
@@ -54,6 +59,8 @@ def build_page(explorer: Explorer, *, static: str = "braincodec", local: bool = 
         Address below which the page's own files lie.
     local : bool
         Whether only this computer reaches the page.
+    presence : Presence, optional
+        Knows which visitors have left: nothing more is computed for them.
 
     Returns
     -------
@@ -66,9 +73,9 @@ def build_page(explorer: Explorer, *, static: str = "braincodec", local: bool = 
     """
     gr = import_optional("gradio", "the explorer page")
     visits = Visits(explorer)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEANED_EVERY, KEPT), fill_width=True) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         places = _places(gr, visits, static, local)
-        _wire(gr, page, places, visits)
+        _wire(gr, page, places, visits, presence or Presence())
     page.state_session_capacity = MOST_VISITS
     page.queue(default_concurrency_limit=AT_ONCE, max_size=MOST_IN_LINE, api_open=False)
     return page
@@ -116,7 +123,7 @@ def _named(choice: Any) -> str:
     return f"{choice.title} — cannot be opened here" if choice.problem else str(choice.title)
 
 
-def _wire(gr: Any, page: Any, places: dict[str, Any], visits: Visits) -> None:
+def _wire(gr: Any, page: Any, places: dict[str, Any], visits: Visits, presence: Presence) -> None:
     """Every action of a visitor to the actions of `Visits`."""
     names = ("visit", *PIECES, "model", "subject", "roi", "timer")
     outputs = [places[name] for name in names]
@@ -132,21 +139,28 @@ def _wire(gr: Any, page: Any, places: dict[str, Any], visits: Visits) -> None:
             "visit": visit,
             "model": gr.update(value=visit.state.model),
             "subject": gr.update(choices=[str(one) for one in model.subjects], value=str(visit.state.subject)),
-            "roi": gr.update(choices=_regions(visits, visit), value=visit.state.roi or ALL_REGIONS),
+            "roi": gr.update(**_regions(visits, visit), value=visit.state.roi or ALL_REGIONS),
             "timer": gr.Timer(active=pieces.waiting),
         }
         return [chosen[name] if name in chosen else getattr(pieces, name) for name in names]
 
-    def on(event: Callable[..., Any], action: Callable[..., Visit], *inputs: Any, field: str | None = None) -> None:
-        def with_input(visit: Visit | None, *values: Any) -> list[Any]:
-            return all_of(action(visit, *values))
+    def left(request: gr.Request) -> Callable[[], bool]:
+        """What tells whether a visitor has left."""
+        return functools.partial(presence.left, request.session_hash)
 
-        def with_detail(visit: Visit | None, detail: gr.EventData) -> list[Any]:
-            return all_of(action(visit, (detail._data or {}).get(field)))
+    def of(visit: Visit | None, request: gr.Request) -> Visit:
+        return replace(visit or visits.fresh(), left=left(request))
+
+    def on(event: Callable[..., Any], action: Callable[..., Visit], given: Any = None, *, field: str = "") -> None:
+        def with_input(visit: Visit | None, value: Any, request: gr.Request) -> list[Any]:
+            return all_of(action(of(visit, request), value))
+
+        def with_detail(visit: Visit | None, detail: gr.EventData, request: gr.Request) -> list[Any]:
+            return all_of(action(of(visit, request), (detail._data or {}).get(field)))
 
         event(
-            with_input if field is None else _annotated(with_detail, gr),
-            [places["visit"], *inputs],
+            _annotated(with_detail if field else with_input, gr),
+            [places["visit"]] if field else [places["visit"], given],
             outputs,
             api_visibility="private",
             show_progress="hidden",
@@ -154,7 +168,7 @@ def _wire(gr: Any, page: Any, places: dict[str, Any], visits: Visits) -> None:
         )
 
     def arrive(request: gr.Request) -> list[Any]:
-        return all_of(visits.arrive(dict(request.query_params)))
+        return all_of(visits.arrive(dict(request.query_params), left(request)))
 
     page.load(_annotated(arrive, gr), None, outputs, api_visibility="private", show_progress="hidden")
     on(places["photo"].upload, visits.upload, places["photo"])
@@ -166,25 +180,28 @@ def _wire(gr: Any, page: Any, places: dict[str, Any], visits: Visits) -> None:
     on(places["bridge"].click, visits.try_example, field="example")
     on(places["bridge"].submit, visits.try_pattern, field="pattern")
     on(places["bridge"].input, visits.too_large, field="megabytes")
-    _refresh(gr, places, visits)
+    _refresh(gr, places, visits, of)
 
 
-def _refresh(gr: Any, places: dict[str, Any], visits: Visits) -> None:
+def _refresh(gr: Any, places: dict[str, Any], visits: Visits, of: Callable[[Visit | None, Any], Visit]) -> None:
     """While the gallery is encoded, the comparison is asked for again and again; what is drawn stays."""
 
-    def again(visit: Visit | None) -> list[Any]:
-        visit = visits.again(visit)
+    def again(visit: Visit | None, request: gr.Request) -> list[Any]:
+        visit = visits.again(of(visit, request))
         pieces = shown(visits, visit)
         return [visit, *[getattr(pieces, name) for name in REFRESHED], gr.Timer(active=pieces.waiting)]
 
     outputs = [places[name] for name in ("visit", *REFRESHED, "timer")]
-    places["timer"].tick(again, places["visit"], outputs, api_visibility="private", show_progress="hidden")
+    places["timer"].tick(
+        _annotated(again, gr), places["visit"], outputs, api_visibility="private", show_progress="hidden"
+    )
 
 
-def _regions(visits: Visits, visit: Visit) -> list[tuple[str, str]]:
+def _regions(visits: Visits, visit: Visit) -> dict[str, Any]:
+    """Label and entries of the list of regions, which of sensors are groups of channels."""
     sensors = visit.prediction is not None and visit.prediction.responses.dims == ("channel", "time")
-    every = "All channels" if sensors else "All regions"
-    return [(every, ALL_REGIONS), *[(name, name) for name in visits.rois_of(visit)]]
+    label, every = ("Channels", "All channels") if sensors else ("Region", "All regions")
+    return {"label": label, "choices": [(every, ALL_REGIONS), *[(name, name) for name in visits.rois_of(visit)]]}
 
 
 def _annotated(function: Callable[..., Any], gr: Any) -> Callable[..., Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.app.explorer import Explorer
 from braincodec.app.guard import Guard
 from braincodec.app.page import build_page, theme
+from braincodec.app.presence import Presence
+from braincodec.app.sent import private_uploads
 from braincodec.app.state import state_from_query
 from braincodec.app.static import FOLDER, LONG, StaticFiles
 from braincodec.app.uploads import MOST_BYTES
@@ -117,7 +118,8 @@ def build_app(explorer: Explorer, *, local: bool = True) -> Guard:
         content, kind = found
         return fastapi.Response(content, headers={"cache-control": f"max-age={LONG}, immutable"}, media_type=kind)
 
-    page = build_page(explorer, static=files.folder, local=local)
+    presence = Presence()
+    page = build_page(explorer, static=files.folder, local=local, presence=presence)
     gr.mount_gradio_app(
         app,
         page,
@@ -133,7 +135,8 @@ def build_app(explorer: Explorer, *, local: bool = True) -> Guard:
         mcp_server=False,
         theme=theme(),
     )
-    return Guard(app, head=files.head(), local=local)
+    uploads = Path(import_optional("gradio.utils", "the explorer page").get_upload_folder())
+    return Guard(app, head=files.head(), local=local, uploads=uploads, presence=presence)
 
 
 def run(app: Guard, host: str, port: int) -> None:
@@ -184,20 +187,6 @@ def _taken(host: str, port: int) -> str:
         except OSError as error:
             return (error.strerror or str(error)).lower()
     return ""
-
-
-@contextlib.contextmanager
-def private_uploads() -> Iterator[Path]:
-    """A folder of this run for what visitors send; it is removed at the end."""
-    before = os.environ.get("GRADIO_TEMP_DIR")
-    with tempfile.TemporaryDirectory(prefix="braincodec-app-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        try:
-            yield Path(folder)
-        finally:
-            os.environ.pop("GRADIO_TEMP_DIR")
-            if before is not None:
-                os.environ["GRADIO_TEMP_DIR"] = before
 
 
 def quiet_gradio() -> None:

@@ -55,6 +55,8 @@ class Visit:
     notes : tuple of str
     asked : int
         How often the page has asked whether the comparison is ready.
+    left : callable or None
+        Tells whether the visitor has left, for whom nothing more is computed.
     """
 
     state: State
@@ -69,6 +71,7 @@ class Visit:
     error: str = ""
     notes: tuple[str, ...] = ()
     asked: int = 0
+    left: Callable[[], bool] | None = None
 
 
 def _in_one_sentence(action: Callable[..., Visit]) -> Callable[..., Visit]:
@@ -102,12 +105,12 @@ class Visits:
         """A visit before anything is shown."""
         return Visit(state_from_query({}, self.explorer.models, self._names())[0])
 
-    def arrive(self, query: Mapping[str, Any]) -> Visit:
+    def arrive(self, query: Mapping[str, Any], left: Callable[[], bool] | None = None) -> Visit:
         """What a link asks for; without one, the first example."""
         state, notes = state_from_query(query, self.explorer.models, self._names())
         if state.example is None and self.photographs:
             state = replace(state, example=self.photographs[0].name)
-        visit = Visit(state)
+        visit = Visit(state, left=left)
         shown = self.try_example(visit, state.example) if state.example else visit
         return replace(shown, notes=tuple(notes))
 
@@ -213,7 +216,9 @@ class Visits:
         if visit.pixels is None or model.direction == "decode":
             return replace(visit, prediction=None)
         try:
-            prediction = self.explorer.predict(visit.pixels, visit.state.model, visit.state.subject)
+            prediction = self.explorer.predict(
+                visit.pixels, visit.state.model, visit.state.subject, cancelled=visit.left
+            )
         except Exception as error:  # noqa: BLE001  as above
             return replace(visit, prediction=None, error=str(told(error, visit.state.model)))
         shown = replace(visit, prediction=prediction)
@@ -223,7 +228,9 @@ class Visits:
 
     def _decoded(self, visit: Visit, pattern: Any, name: str | None) -> Visit:
         state = visit.state
-        result = self.explorer.decode(pattern, state.model, state.subject, samples=SAMPLES, seed=0)
+        result = self.explorer.decode(
+            pattern, state.model, state.subject, samples=SAMPLES, seed=0, cancelled=visit.left
+        )
         return replace(visit, decoded=result, pattern=name, given=pattern)
 
 

@@ -44,7 +44,8 @@ def served(small_store: Path, gallery: Any, own_cache: Path) -> Iterator[str]:
     pytest.importorskip("gradio")
     import uvicorn
 
-    from braincodec.app.serve import build_app, private_uploads
+    from braincodec.app.sent import private_uploads
+    from braincodec.app.serve import build_app
 
     with private_uploads(), Explorer(open_store(small_store), gallery=gallery, device="cpu") as explorer:
         with socket.socket() as trial:
