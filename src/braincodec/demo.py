@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braincodec.atomic import atomic_path
-from braincodec.demo_decoding import MODEL, REPORT, decode_demo
+from braincodec.demo_decoding import REPORT, decode_demo
 from braincodec.demo_training import train_demo
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def run_demo(
         "backbone": backbone, "calibration": calibration, "stimuli": stimuli, "progress": progress, "say": say
     }  # fmt: skip
     trained = train_demo(folder / TRAINED, folder / ACCURACY, **options)
-    decoded = decode_demo(folder / DECODED, folder / DECODED_FIGURE, **options)
+    decoded = decode_demo(folder / DECODED, folder / DECODED_FIGURE, folder / STORE, **options)
     return DemoResult(**{**vars(result), "text_alternative": words, "trained": trained, "decoded": decoded})
 
 
@@ -137,14 +137,16 @@ def next_steps(result: DemoResult) -> list[str]:
         f"figures            {result.figure}, {shown / ACCURACY}, {shown / DECODED_FIGURE}",
         f"responses          {', '.join(str(path) for path in result.outputs.values())}",
         f"tables             {shown / TABLE}, {shown / TRAINED / 'scores.csv'}",
-        f"models             {result.store}; trained: {shown / TRAINED}, {shown / DECODED / MODEL}",
+        f"models             {result.store}, the decoder among them; trained: {shown / TRAINED}",
         f"reports            {shown / TRAINED / 'report.html'}, {shown / DECODED / REPORT}",
         f"photographs        {result.photographs} (their licences: {LICENCES})",
         "",
         "The subject is simulated: its areas, tuning and noise are made up, and no number here was measured.",
         "",
-        "Next, with your own pictures:",
-        f"  braincodec encode my-pictures/ --store {result.store} --model {_models(result)} -o mine.zarr",
+        "Next, in a browser, with your own photographs (needs the extra 'app'):",
+        f"  braincodec app --store {result.store}",
+        "with a folder of pictures:",
+        f"  braincodec encode my-pictures/ --store {result.store} --model {_model('fmri')} -o mine.zarr",
         "train and judge again, another way:",
         f"  braincodec train --config {shown / TRAINED / 'train.yaml'} --set model.readout=best_layer -o mine",
         f"  braincodec evaluate {shown / TRAINED}",
@@ -158,10 +160,11 @@ def next_steps(result: DemoResult) -> list[str]:
     ]
 
 
-def _models(result: DemoResult) -> str:
-    from braincodec.store import open_store
+def _model(modality: str) -> str:
+    """The encoder that the demo shows; the store also has a decoder of its own."""
+    from braincodec.simulate.demo_store import MAKERS
 
-    return next(entry.id for entry in open_store(result.store).entries() if entry.modality == "fmri")
+    return MAKERS[modality][0]
 
 
 def _require_extras() -> None:
@@ -208,7 +211,7 @@ def _encode(
     from braincodec.responses import open_responses
     from braincodec.stimuli import StimulusSet
 
-    model = next(entry.id for entry in store.entries() if entry.modality == modality)
+    model = _model(modality)
     stimuli = StimulusSet.open(photographs)
     encoder = store.encoder(model, subject=1)
     encoder.encode(stimuli[:1], progress=False)  # loads the network, so that the rate is that of a longer run

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from braincodec.datasets import Recording
     from braincodec.evaluation import Scores
 
-MODEL, SCORES, REPORT = "model", "scores", "report.html"
+MODEL, PLACE = "fmri-simulated-lea", "subject-01"  # of the store
+SCORES, REPORT = "scores", "report.html"
 # maps of a middle layer of small images: where what is, in few enough numbers for a second's fit
 EMBEDDING = {
     "image_embedding": "efficientnet_lite:0",
@@ -45,7 +46,9 @@ class DecodedDemo:
     Attributes
     ----------
     folder, figure : Path
-        The model, its scores and its report; the picture of seen and decoded images.
+        The scores and the report; the picture of seen and decoded images.
+    model : Path
+        Of the store.
     scores : Scores
         Of both directions.
     honest : str
@@ -56,6 +59,7 @@ class DecodedDemo:
 
     folder: Path
     figure: Path
+    model: Path
     scores: Scores
     honest: str
     text_alternative: str
@@ -75,6 +79,7 @@ class DecodedDemo:
 def decode_demo(
     folder: Path,
     figure: Path,
+    store: Path,
     *,
     backbone: str | None = None,
     calibration: int | None = None,
@@ -87,8 +92,10 @@ def decode_demo(
     Parameters
     ----------
     folder : Path
-        For the model, its scores and its report; what an earlier demo made there is used again.
+        For the scores and the report; what an earlier demo made there is used again.
     figure : Path
+    store : Path
+        Folder of the store that gets the model.
     backbone, calibration : optional
         Of the simulated subject.
     stimuli : int, optional
@@ -103,22 +110,23 @@ def decode_demo(
     from braincodec.evaluation import Scores
     from braincodec.viz import save_figure
 
-    if folder.is_dir():
-        say(f"a decoder made by an earlier demo: {folder}")
+    model = store / MODEL / PLACE
+    if folder.is_dir() and model.is_dir():
+        say(f"a decoder made by an earlier demo: {model}")
         scores = Scores.load(folder / SCORES)
     else:
         recording = _recording(backbone, calibration, stimuli)
-        with atomic_path(folder) as temporary:
+        with atomic_path(folder, overwrite=True) as temporary:
             temporary.mkdir()
-            scores = _fit_and_judge(temporary, recording, backbone, progress)
-        say(f"LEA fitted to {len(recording.split.train)} images and responses, judged in both directions: {folder}")
+            scores = _fit_and_judge(temporary, model, recording, backbone, progress)
+        say(f"LEA fitted to {len(recording.split.train)} images and responses, judged in both directions: {model}")
     honest = (
         f"Simulated subject: nothing was measured. Each decoded image is the nearest of the "
         f"{scores.about['split']['train']} training images"
     )
     drawn, words = decoded_figure(scores, honest)
     save_figure(figure, drawn)
-    return DecodedDemo(folder, figure, scores, honest, words)
+    return DecodedDemo(folder, figure, model, scores, honest, words)
 
 
 def _recording(backbone: str | None, calibration: int | None, stimuli: int | None) -> Recording:
@@ -132,7 +140,9 @@ def _recording(backbone: str | None, calibration: int | None, stimuli: int | Non
     return load_dataset("simulated", **options).subject("1")
 
 
-def _fit_and_judge(folder: Path, recording: Recording, backbone: str | None, progress: bool | None) -> Scores:
+def _fit_and_judge(
+    folder: Path, model: Path, recording: Recording, backbone: str | None, progress: bool | None
+) -> Scores:
     from braincodec.evaluation import evaluate
     from braincodec.models.lea.model import LEA
     from braincodec.simulate.tuning import choose_backbone
@@ -142,7 +152,7 @@ def _fit_and_judge(folder: Path, recording: Recording, backbone: str | None, pro
     settings: dict[str, Any] = {**embedding, **latent, "generator": GENERATOR}
     lea = LEA(**settings).fit(recording, progress=progress)
     scores = evaluate(lea, recording, metrics=METRICS, draws=DRAWS, permutations=DRAWS, progress=progress)
-    lea.save(folder / MODEL)
+    lea.save(model, overwrite=True)
     scores.save(folder / SCORES)
     scores.to_html(folder / REPORT)
     return scores

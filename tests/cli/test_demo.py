@@ -70,6 +70,7 @@ def test_next_steps_name_what_exists_and_say_simulated(demo):
     assert "simulated" in text
     assert str(result.figure) in text
     assert "braincodec encode my-pictures/" in text
+    assert f"braincodec app --store {result.store}" in text
 
 
 @pytest.mark.slow
@@ -134,7 +135,13 @@ def test_images_are_decoded_and_shown_beside_the_seen_ones(demo):
     assert {row[0] for row in rows.values()} == {"encoding", "decoding"}
     assert "Two-way identification (decoded embedding)" in rows
     assert all(" to " in row[3] for row in rows.values())  # each with its interval
-    lea = bc.Encoder.load(decoded.folder / "model")
+    store = bc.open_store(result.store)
+    assert [entry.id for entry in store.entries()] == [
+        "eeg-simulated-linear", "fmri-simulated-gaussian_fwrf", "fmri-simulated-lea"
+    ]  # fmt: skip
+    lea = store.encoder("fmri-simulated-lea", subject=1)
+    assert lea.description.simulated and decoded.model.is_dir()
+    assert not list(decoded.folder.glob("**/*.safetensors"))  # it is there once
     training = {image.tobytes() for image in lea.generator.tensors()["images"].numpy()}
     seen = decoded.scores.images
     assert len(seen["ids"]) == 6 and len(training) == 48

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from braincodec.atomic import atomic_path
-from braincodec.demo_decoding import EMBEDDING, GENERATOR, WITHOUT_WEIGHTS
+from braincodec.demo_decoding import EMBEDDING, GENERATOR, PLACE, WITHOUT_WEIGHTS
+from braincodec.demo_decoding import MODEL as DECODER
 from braincodec.file_cache import cache_folder
 
-DECODER = "fmri-simulated-lea"
 STIMULI = 240  # that the simulated subject is shown; eight of ten train the decoder
 
 
@@ -53,7 +53,7 @@ def trial_store(
     with atomic_path(place) as temporary:
         write_demo_store(temporary, backbone=backbone, calibration=calibration)
         say(f"the decoder learns from a simulated subject's responses to {stimuli} images")
-        _decoder(backbone, calibration, stimuli).save(temporary / DECODER / "subject-01")
+        _decoder(backbone, calibration, stimuli).save(temporary / DECODER / PLACE)
     say(f"simulated subjects and a decoder: {place}")
     return place
 
