@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from braincodec.app.explorer import Explorer
+from braincodec.app.trial_store import trial_store
 from braincodec.stimuli import StimulusSet
 from braincodec.store import open_store
 
@@ -27,6 +28,14 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gallery() -> StimulusSet:
     """A few images to compare with."""
     return StimulusSet.open(images(GALLERY, seed=5), ids=[f"image-{number}" for number in range(GALLERY)])
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A decoder and the ground truth that it learnt from, on a Gabor bank; and what was said meanwhile."""
+    lines: list[str] = []
+    folder = tmp_path_factory.mktemp("trial") / "store"
+    return trial_store(lines.append, folder=folder, backbone="gabor:bank", calibration=8, stimuli=30), lines
 
 
 @pytest.fixture(autouse=True, scope="package")

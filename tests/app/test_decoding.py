@@ -20,14 +20,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """A decoder and the ground truth that it learnt from, on a Gabor bank."""
-    folder = tmp_path_factory.mktemp("trial") / "store"
-    lines: list[str] = []
-    place = trial_store(lines.append, folder=folder, backbone="gabor:bank", calibration=8, stimuli=30)
-    assert place == folder
-    assert len(lines) == 3
-    return open_store(place)
+def store(trial):
+    return open_store(trial[0])
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +35,8 @@ def patterns(explorer):
     return explorer.examples(DECODER)
 
 
-def test_a_trial_store_is_made_once(store):
+def test_a_trial_store_is_made_once(store, trial):
+    assert len(trial[1]) == 3
     assert trial_store(lambda line: pytest.fail(line), folder=store.address).as_posix() == store.address
     assert {entry.id for entry in store.entries()} >= {DECODER, "eeg-simulated-linear"}
 

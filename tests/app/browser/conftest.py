@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import threading
@@ -38,16 +39,15 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.fixture(scope="package")
-def served(small_store: Path, gallery: Any, own_cache: Path) -> Iterator[str]:
-    """Address of the page."""
-    pytest.importorskip("gradio")
+@contextlib.contextmanager
+def serving(explorer: Explorer) -> Iterator[str]:
+    """Address of a page."""
     import uvicorn
 
     from braincodec.app.sent import private_uploads
     from braincodec.app.serve import build_app
 
-    with private_uploads(), Explorer(open_store(small_store), gallery=gallery, device="cpu") as explorer:
+    with private_uploads(), explorer:
         with socket.socket() as trial:
             trial.bind(("127.0.0.1", 0))
             port = trial.getsockname()[1]
@@ -62,9 +62,25 @@ def served(small_store: Path, gallery: Any, own_cache: Path) -> Iterator[str]:
         thread.join(10)
 
 
-@pytest.fixture
-def visit(browser: Any, served: str) -> Iterator[Callable[..., Any]]:
-    """Open the page; at the end there was no error in it, and no request but to the server that it came from."""
+@pytest.fixture(scope="package")
+def served(small_store: Path, gallery: Any, own_cache: Path) -> Iterator[str]:
+    """Address of a page of small models."""
+    pytest.importorskip("gradio")
+    with serving(Explorer(open_store(small_store), gallery=gallery, device="cpu")) as address:
+        yield address
+
+
+@pytest.fixture(scope="package")
+def served_trial(trial: Any, gallery: Any, own_cache: Path) -> Iterator[str]:
+    """Address of a page of simulated subjects, one of them with a decoder."""
+    pytest.importorskip("gradio")
+    with serving(Explorer(open_store(trial[0]), gallery=gallery, device="cpu")) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def visiting(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Open a page; at the end there was no error in it, and no request but to the server that it came from."""
     contexts: list[Any] = []
     seen = SimpleNamespace(complaints=[], elsewhere=[])
 
@@ -77,15 +93,17 @@ def visit(browser: Any, served: str) -> Iterator[Callable[..., Any]]:
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))
 
         def only_here(route: Any) -> None:
-            if route.request.url.startswith(served):
+            if route.request.url.startswith(address):
                 route.continue_()
             else:
                 seen.elsewhere.append(route.request.url)
                 route.abort()
 
         page.route("**/*", only_here)
-        page.goto(served + query)
+        page.goto(address + query)
         page.locator("#bc-headline").wait_for()
+        # everything has come, the comparison included, so that nothing moves any more
+        page.locator("#nearest img").first.wait_for()
         return page
 
     yield open_page
@@ -93,3 +111,17 @@ def visit(browser: Any, served: str) -> Iterator[Callable[..., Any]]:
         context.close()
     assert seen.complaints == []
     assert [url for url in seen.elsewhere if not url.startswith(("data:", "blob:", "about:"))] == []
+
+
+@pytest.fixture
+def visit(browser: Any, served: str) -> Iterator[Callable[..., Any]]:
+    """Open a page of small models."""
+    with visiting(browser, served) as open_page:
+        yield open_page
+
+
+@pytest.fixture
+def visit_trial(browser: Any, served_trial: str) -> Iterator[Callable[..., Any]]:
+    """Open a page of simulated subjects."""
+    with visiting(browser, served_trial) as open_page:
+        yield open_page

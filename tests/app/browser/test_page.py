@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -75,8 +76,7 @@ def upload(page, path):
 
 def settled(page):
     """Until the cortex lies still and is drawn finely."""
-    page.wait_for_function("Number(document.querySelector('#cortex canvas').dataset.frames) > 0")
-    page.wait_for_timeout(700)
+    page.locator("#cortex canvas[data-values=yes][data-drawn=yes]").wait_for()
 
 
 def drawn(page) -> np.ndarray:
@@ -137,11 +137,11 @@ def test_region_is_chosen_in_the_list_in_the_table_and_on_the_cortex(visit):
     page = visit()
     choose(page, "Region", "FFA")
     page.wait_for_function("location.search.includes('roi=FFA')")
-    assert "FFA" in page.locator("#bc-headline").inner_text()
+    page.locator("#bc-headline", has_text="FFA").wait_for()
     page.locator("#bars button", has_text="V1").click()
     page.wait_for_function("location.search.includes('roi=V1')")
-    assert page.get_by_label("Region", exact=True).input_value() == "V1"
-    assert page.locator("#bars button", has_text="V1").get_attribute("aria-pressed") == "true"
+    page.wait_for_function("document.querySelector('[aria-label=Region]').value === 'V1'")
+    page.locator("#bars button[aria-pressed=true]", has_text="V1").wait_for()
     page.locator("#bars button", has_text="V1").click()  # once more: all of them
     page.wait_for_function("!location.search.includes('roi=')")
     page.evaluate("window.braincodec.tell('select', {roi: 'FFA'})")  # what a click on the cortex sends
@@ -153,7 +153,9 @@ def test_eeg_has_curves_and_a_scalp_that_follow_the_slider(visit):
     choose(page, "Model", SENSORS)
     page.locator("#scalp").wait_for()
     assert not page.locator("#cortex").is_visible()
+    page.locator("#scalp path.channel").nth(4).wait_for(state="attached")
     assert page.locator("#scalp path.channel").count() == 5
+    assert page.get_by_label("Channels", exact=True).input_value() == "All channels"
     slider = page.get_by_role("slider")
     words, scalp = slider.get_attribute("aria-valuetext"), page.locator("#scalp div.head").screenshot()
     slider.focus()
@@ -166,8 +168,39 @@ def test_eeg_has_curves_and_a_scalp_that_follow_the_slider(visit):
 
 def test_volume_is_shown_in_slices(visit):
     page = visit("?model=fmri-test-voxels&subject=2")
-    assert page.locator("#slices img").count() == 3
+    page.locator("#slices img").nth(2).wait_for()
     assert page.get_by_label("Subject", exact=True).input_value() == "2"
+    assert page.locator("#slices img").evaluate_all("all => all.map(e => e.naturalWidth > 1)") == [True] * 3
+
+
+def test_decoder_shows_what_it_makes_of_a_pattern(visit_trial):
+    page = visit_trial("?model=fmri-simulated-lea")
+    patterns = page.locator("#decoded .tries button")
+    patterns.nth(1).click()
+    made = page.locator("#decoded figure", has_text="decoded")
+    made.first.wait_for()
+    page.locator("#decoded figure", has_text="what was seen").wait_for()
+    page.locator("#decoded .tries button[aria-pressed=true]").wait_for()
+    assert made.locator("img").evaluate_all("all => all.every(e => e.naturalWidth > 1)")
+    assert page.locator("#decoded .simulated").is_visible()
+    page.locator("#decoded figure", has_text="r =").first.wait_for()  # the gallery's nearest, once it is read
+    assert "training images" in page.locator("#decoded").inner_text()
+    assert patterns.count() == 6
+
+
+def test_own_pattern_is_decoded_and_a_wrong_one_gets_a_sentence(visit_trial, tmp_path):
+    page = visit_trial("?model=fmri-simulated-lea")
+    chooser = page.locator("#pattern-upload input[type=file]")
+    np.save(tmp_path / "short.npy", np.zeros(7, np.float32))
+    chooser.set_input_files(tmp_path / "short.npy")
+    page.locator("#bc-status .error", has_text="7").wait_for()
+    units = int(
+        re.search(r"one pattern of ([\d,]+) numbers", page.locator("#bc-status").inner_text())[1].replace(",", "")
+    )
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).standard_normal(units).astype(np.float32))
+    chooser.set_input_files(tmp_path / "own.npy")
+    page.locator("#decoded figure", has_text="decoded").first.wait_for()
+    assert page.locator("#bc-status .error").count() == 0
 
 
 def test_link_brings_back_what_was_seen_in_a_fresh_browser(visit):
@@ -176,12 +209,14 @@ def test_link_brings_back_what_was_seen_in_a_fresh_browser(visit):
     page.wait_for_function("document.querySelectorAll('[data-example]')[2].getAttribute('aria-pressed') === 'true'")
     page.locator("#bars button", has_text="FFA").click()
     page.locator("#bc-headline b", has_text="FFA").wait_for()
+    page.wait_for_function("location.search.includes('roi=FFA')")
     page.get_by_role("button", name="Above", exact=True).click()
     page.get_by_role("button", name="Right", exact=True).click()
     settled(page)
     link, headline, picture = page.url, page.locator("#bc-headline").inner_text(), drawn(page)
 
     other = visit(link.partition("/?")[2].join(["?", ""]))
+    settled(other)
     assert other.locator("#bc-headline").inner_text() == headline
     assert other.get_by_role("button", name="Above", exact=True).get_attribute("aria-pressed") == "true"
     assert np.abs(drawn(other) - picture).mean() < 1.0
@@ -230,13 +265,13 @@ def test_phone_needs_no_scrolling_sideways(visit, model):
     page = visit(f"?model={model}", width=390, height=844, has_touch=True, is_mobile=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.locator("gradio-app :is(section, button, input, img)").evaluate_all(NO_BOX) == []
+    assert page.locator(".scroll").evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth).length") == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("model", [MODEL, SENSORS])
 def test_text_is_legible_and_everything_has_a_name(visit, scheme, model):
     page = visit(f"?model={model}&roi=V1", color_scheme=scheme)
-    page.locator("#nearest img").first.wait_for()
     found = page.evaluate(CONTRAST)
     assert len(found) > 20
     assert {text: ratio for text, ratio in found.items() if ratio < LEAST_CONTRAST} == {}

@@ -32,6 +32,7 @@ export class Camera {
     this.view = "occipital";
     this.turned = [0, 0];
     this.zoom = 1;
+    this.gliding = null;
   }
 
   angles(hemisphere) {
@@ -41,6 +42,7 @@ export class Camera {
   }
 
   turn(yaw, elevation, moving) {
+    this.gliding = null;
     const start = VIEWS[this.view][1];
     const wanted = Math.max(-90, Math.min(90, start + this.turned[1] + elevation));
     this.turned = [this.turned[0] + yaw, wanted - start];
@@ -69,12 +71,17 @@ export class Camera {
   // The right hemisphere's view is a mirror image, so that it jumps where yaw differs; the left one glides.
   #glide(away) {
     const start = performance.now();
+    const glide = this.gliding = {}; // another one, or a hand, ends this one
+    this.turned = away;
+    this.changed(true);
     const step = (now) => {
-      const part = Math.min(1, (now - start) / TURN_MS);
+      if (this.gliding !== glide) return;
+      const part = Math.min(1, Math.max(0, now - start) / TURN_MS);
       const left = (1 - part) ** 3;
       this.turned = [away[0] * left, away[1] * left];
-      this.changed(part < 1);
       if (part < 1) requestAnimationFrame(step);
+      else this.gliding = null;
+      this.changed(part < 1);
     };
     requestAnimationFrame(step);
   }

@@ -55,7 +55,6 @@ export class Cortex {
     this.hemisphere = "both";
     this.camera = new Camera((moving) => this.draw(moving));
     this.values = null;
-    this.frames = 0;
     new ResizeObserver(() => this.draw(false)).observe(canvas);
   }
 
@@ -69,6 +68,7 @@ export class Cortex {
       names: data.names,
       chosen: data.mask && HEMISPHERES.map((name) => bytes(data.mask[name])),
     };
+    this.canvas.dataset.values = data ? "yes" : "no";
     this.draw(false);
   }
 
@@ -100,15 +100,16 @@ export class Cortex {
 
   draw(moving) {
     this.wanted = moving ? MOVING : STILL;
+    this.canvas.dataset.drawn = "no";
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
       this.#paint(this.wanted);
-      this.frames += 1;
-      this.canvas.dataset.frames = String(this.frames);
       clearTimeout(this.settling);
+      if (this.camera.gliding) return;
       if (this.wanted === MOVING) this.settling = setTimeout(() => this.draw(false), 150);
+      else this.canvas.dataset.drawn = "yes"; // it lies still, and every pixel is there
     });
   }
 

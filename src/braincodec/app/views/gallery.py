@@ -48,7 +48,7 @@ def decoded(result: Decoded | None, example: Example | None, examples: Sequence[
     tried = example.name if example else None
     tries = "".join(_pattern(one, one.name == tried) for one in examples)
     offered = (
-        f'<p class="note">Choose what was seen, or give a pattern of your own:</p><ul class="tries">{tries}</ul>'
+        f'<p class="note">Choose what was seen, or give a pattern of your own below:</p><ul class="tries">{tries}</ul>'
         if tries
         else ""
     )
