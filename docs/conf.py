@@ -50,6 +50,8 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 600  # seconds a cell
 nb_execution_in_temp = True
 nb_merge_streams = True
+nb_code_prompt_show = "On Colab: install first"  # the only cells that are folded
+nb_code_prompt_hide = "On Colab: install first"
 
 # API
 default_role = "py:obj"
@@ -88,7 +90,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "changelog": [], "citing": []}
+html_sidebars = {"index": [], "getting_started": [], "changelog": [], "citing": []}
 
 # addresses on other hosts: `make docs-links`, where there is a network
 linkcheck_timeout = 20
