@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,7 @@ def launch(
             "password. For one colleague an ssh tunnel is safer: ssh -L 7860:localhost:7860 this-computer"
         )
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_ended_by_any_signal())
         stack.enter_context(private_uploads())
         explorer = stack.enter_context(_explorer(store, gallery, device))
         _prepare(explorer)
@@ -154,6 +156,23 @@ def run(app: Guard, host: str, port: int) -> None:
     # the server has ended by itself when the interrupt arrives here
     with contextlib.suppress(KeyboardInterrupt):
         EndingServer(settings).run()
+
+
+@contextlib.contextmanager
+def _ended_by_any_signal() -> Iterator[None]:
+    """A request to end is as good as Ctrl-C: what visitors have sent must not stay behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def check_port(host: str, port: int) -> None:
