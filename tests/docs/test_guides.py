@@ -35,7 +35,7 @@ def test_python_on_training_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.slow
 def test_python_on_judging_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = run_python_of("docs/guides/judge.md", tmp_path, monkeypatch)
-    assert {"value", "floor", "noise_ceiling"} <= set(names["scores"].table)
+    assert {"value", "floor", "ceiling"} <= set(names["scores"].table)
     assert (tmp_path / "report.html").is_file()
 
 
