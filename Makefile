@@ -24,9 +24,9 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# what is installed for development includes what the demo needs
+# the demo and the explorer page; what is installed for development includes what they need
 $(VENV)/.installed-demo: $(BIN)/python pyproject.toml $(CONSTRAINTS)
-	test $(VENV)/.installed-dev -nt pyproject.toml || $(INSTALL) -e '.[demo]'
+	test $(VENV)/.installed-dev -nt pyproject.toml || $(INSTALL) -e '.[app]'
 	touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml $(CONSTRAINTS)

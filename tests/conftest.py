@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,9 @@ SHARED = Path(os.environ.get("BRAINCODEC_SHARED", Path(__file__).resolve().paren
 
 # of absolute parameters of vit_b_32 after torch.manual_seed(12), in the versions that made the golden answers
 SUM_OF_SEEDED_WEIGHTS = 1769841.36
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def _shared_folder(name: str) -> Path:
@@ -33,6 +38,22 @@ def golden() -> Path:
 def shared_data() -> Path:
     """Real recordings and real weights."""
     return _shared_folder("data")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium without a window, one for all tests of a process; skips where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)} is installed")
+    with playwright.sync_playwright() as driver:
+        try:
+            opened = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
+        except playwright.Error as error:
+            pytest.skip(f"{found} does not start: {str(error).splitlines()[0]}")
+        yield opened
+        opened.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

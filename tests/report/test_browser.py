@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import io
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 NAMES = ("fmri", "eeg", "decoding", "both", "two")
 # drawing 20,484 vertices without a graphics card, on a busy machine
 PATIENCE = 120_000  # ms
 # of the contrast of text that WCAG asks for (AA)
 LEAST_CONTRAST = 4.5
-
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser here: none of {', '.join(BROWSERS)} is installed")
 
 CONTRAST = """
 () => {
@@ -51,19 +44,6 @@ CONTRAST = """
     });
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        try:
-            opened = driver.chromium.launch(
-                executable_path=BROWSER, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
-            )
-        except playwright.Error as error:
-            pytest.skip(f"{BROWSER} does not start: {str(error).splitlines()[0]}")
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import threading
 import time
@@ -17,26 +16,7 @@ import pytest
 from braincodec.app.explorer import Explorer
 from braincodec.store import open_store
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
 PATIENCE = 60_000  # ms, on a busy machine without a graphics card
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium without a window; skips where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if BROWSER is None:
-        pytest.skip(f"no browser here: none of {', '.join(BROWSERS)} is installed")
-    with playwright.sync_playwright() as driver:
-        try:
-            opened = driver.chromium.launch(
-                executable_path=BROWSER, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
-            )
-        except playwright.Error as error:
-            pytest.skip(f"{BROWSER} does not start: {str(error).splitlines()[0]}")
-        yield opened
-        opened.close()
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -90,15 +89,15 @@ def test_killed_workers_are_replaced_and_their_blocks_computed_by_others(cluster
     victims = cluster.process_ids[:kills]
     NOTES.clear()
 
-    def kill():
-        for victim in victims:
-            os.kill(victim, signal.SIGKILL)
-
-    timer = threading.Timer(0.4, kill)
-    timer.start()
     told = []
-    run_blocks(cluster, job, job.plan.blocks(), on_done=told.append)
-    timer.join()
+
+    def done(record):
+        told.append(record)
+        if len(told) == 1:  # all of them are at work by now
+            for victim in victims:
+                os.kill(victim, signal.SIGKILL)
+
+    run_blocks(cluster, job, job.plan.blocks(), on_done=done)
     assert {f"0-{one.block.number}" for one in told} == names(job) == set(written(job))
     assert len(told) == len(names(job))
     assert not set(victims) & set(cluster.process_ids)
