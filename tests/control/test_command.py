@@ -84,3 +84,11 @@ def test_mistakes_are_explained(run, store, arguments, words):
     code, _, err = run("-s", store, *arguments)
     assert code == 1
     assert words in err
+
+
+def test_too_few_images_on_the_right_side_are_explained_and_may_be_ranked_all_the_same(run, store):
+    asked = ("-s", store, "--drive", "A", "--suppress", "B", "--subject", 1, "-n", 110, "--json")
+    code, _, err = run(*asked)
+    assert code == 1 and "bring every region to its side" in err and "(here: --any-side)" in err
+    code, out, _ = run(*asked, "--any-side")
+    assert code == 0 and len(json.loads(out)["stimuli"]) == 110

@@ -58,6 +58,7 @@ OPTION_OF_ARGUMENT = {
     "dataset=": "--dataset NAME",
     "layout=": "--layout",
     "root=": "--root DIR",
+    "margin=None": "--any-side",
 }
 
 app = typer.Typer(

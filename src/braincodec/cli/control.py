@@ -62,6 +62,12 @@ def control(
     least_noise_ceiling: Annotated[
         float, typer.Option("--least-noise-ceiling", help="Only units whose noise ceiling is above.")
     ] = 0.0,
+    any_side: Annotated[
+        bool,
+        typer.Option(
+            "--any-side", help="Rank by the contrast alone: a region may be on the wrong side of the baseline."
+        ),
+    ] = False,
     generations: Annotated[
         int, typer.Option("--generations", help="Of the genetic search of --align and --disentangle.", min=1)
     ] = 500,
@@ -105,7 +111,8 @@ def control(
     opened = open_given_store(store, anonymous)
     found: Search | SimilaritySearch
     if any(univariate):
-        found = search(opened, model, drive=_regions(drive), suppress=_regions(suppress), **options)
+        options |= {"drive": _regions(drive), "suppress": _regions(suppress)} | ({"margin": None} if any_side else {})
+        found = search(opened, model, **options)
     else:
         options |= {"generations": generations, "align": _regions(align), "disentangle": _regions(disentangle)}
         found = search_similarity(opened, model, **options)

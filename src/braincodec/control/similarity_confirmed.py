@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from braincodec.atomic import atomic_path
 from braincodec.control.batches import Positions
 from braincodec.control.confirmation import Effect, correlation_interval_over_subjects
 from braincodec.control.confirmed import HALVES, HELD_OUT, LEAVE_ONE_OUT, check_manner, held_out_source
@@ -100,11 +98,9 @@ class SimilarityConfirmation:
 
     def to_json(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write everything to a JSON file; unknown numbers are null."""
-        from braincodec.control.storage import plain
+        from braincodec.control.storage import write_json
 
-        with atomic_path(path, overwrite=overwrite) as temporary:
-            temporary.write_text(json.dumps(plain(self.to_dict()), indent=2, ensure_ascii=False) + "\n", "utf-8")
-        return Path(path)
+        return write_json(path, self.to_dict(), overwrite=overwrite)
 
     def __str__(self) -> str:
         effect = self.effect

@@ -151,3 +151,10 @@ def _similarity_search(about: dict[str, Any], arrays: dict[str, Any]) -> Similar
     from braincodec.control.found_batch import SimilaritySearch
 
     return SimilaritySearch.restored(about, arrays)
+
+
+def write_json(path: str | Path, content: Any, *, overwrite: bool = False) -> Path:
+    """Write a result to a JSON file, whole or not at all; unknown numbers are null."""
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        temporary.write_text(json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return Path(path)
