@@ -197,6 +197,28 @@ def test_missing_images_say_where_they_belong(tmp_path):
         open_store(tmp_path).stimulus_set("things")
 
 
+@pytest.mark.parametrize("imageset", ["nsd", "things", "imagenet_val"])
+def test_images_are_found_beside_responses_of_either_name(tmp_path, imageset):
+    count = 7
+    write_responses(tmp_path, imageset)
+    images = write_images(tmp_path, imageset, count)
+    (tmp_path / PLACES[0]).rename(tmp_path / PLACES[1])
+    stimuli = open_store(tmp_path).stimulus_set(imageset)
+    assert len(stimuli) == count
+    np.testing.assert_allclose(stimuli[3].astype(int), images[3], atol=2)  # THINGS are JPEG files
+
+
+def test_things_images_are_found_in_their_database_folder(tmp_path):
+    write_responses(tmp_path, "things")
+    images = write_images(tmp_path, "things")
+    place = tmp_path / PLACES[0] / "imagesets/imageset-things"
+    place.rename(tmp_path / "all")
+    place.mkdir()
+    (tmp_path / "all").rename(place / "images")
+    found = open_store(tmp_path).stimulus_set("things")[5]
+    np.testing.assert_allclose(found.astype(int), images[5], atol=2)
+
+
 def test_folder_of_responses_alone_is_a_store(tmp_path):
     write_responses(tmp_path)
     store = open_store(tmp_path)

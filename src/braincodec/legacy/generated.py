@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PLACES = ("synthetic_neural_responses", "pregenerated_insilico_neural_responses")
 FILE_NAME = re.compile(r"(?:synthetic|insilico)_neural_responses(?:_.+?)?_sub(?:ject)?-(\d+)(?:_roi-(.+))?\.h5")
 IMAGES = {"nsd": 73_000, "things": 26_107, "imagenet_val": 50_000}
+THINGS_FOLDER = "images"  # of the THINGS database; the labels' paths begin with it, or lie below it
 ROUNDING = "float16_"  # begins the attributes that say what rounding to half precision changed
-IMAGES_PLACE = "synthetic_neural_responses/imagesets"
 
 
 @dataclass(frozen=True)
@@ -244,6 +244,15 @@ def stimulus_ids(imageset: str, count: int, labels: dict[str, Any]) -> np.ndarra
     return np.asarray(paths)
 
 
+def images_place(folder: Folder, imageset: str) -> str:
+    """Where a folder keeps the images of a set: beside its responses, whichever of the two names their place has.
+
+    Where there are none, the place in which NED's own folder has them.
+    """
+    places = [f"{place}/imagesets/imageset-{imageset}" for place in PLACES]
+    return next((place for place in places if folder.names(place)), places[0])
+
+
 def open_imageset(folder: Folder, imageset: str, ids: np.ndarray) -> StimulusSet:
     """The images behind generated responses; row i of the responses belongs to image i.
 
@@ -255,11 +264,13 @@ def open_imageset(folder: Folder, imageset: str, ids: np.ndarray) -> StimulusSet
     MissingFileError
         When the images are not in the folder; says where they belong.
     """
-    place = f"{IMAGES_PLACE}/imageset-{imageset}"
+    place = images_place(folder, imageset)
     if imageset == "nsd":
         path = folder.local(f"{place}/nsd_stimuli.hdf5", "images of NSD", "get nsd_stimuli.hdf5 from the NSD")
         return StimulusSet.from_hdf5(path, dataset="imgBrick", ids=ids)
     root = folder.local_folder(place, f"images of {imageset}")
     if imageset == "things":
-        return StimulusSet.from_paths([root / name for name in ids], ids=ids)
+        lower = len(ids) > 0 and not (root / ids[0]).exists() and (root / THINGS_FOLDER / ids[0]).exists()
+        below = root / THINGS_FOLDER if lower else root
+        return StimulusSet.from_paths([below / name for name in ids], ids=ids)
     return StimulusSet.open(root, ids=ids)

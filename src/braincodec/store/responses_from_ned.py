@@ -7,7 +7,7 @@ from pathlib import Path
 
 from braincodec.atomic import atomic_path
 from braincodec.errors import InputValueError, MissingFileError
-from braincodec.legacy.generated import IMAGES_PLACE
+from braincodec.legacy.generated import images_place
 from braincodec.legacy.labels import LABELS_OF, labels_to_bytes
 from braincodec.responses.formats import write_responses
 from braincodec.store.base import Store
@@ -92,7 +92,7 @@ def _copy(store: LegacyStore, one: ResponseSet, target: Path, overwrite: bool) -
 
 def _write_labels(store: LegacyStore, one: ResponseSet, folder: Path) -> None:
     """Published labels, and where the images lie."""
-    images = Path(store.folder.join(IMAGES_PLACE, f"imageset-{one.stimuli}"))
+    images = Path(store.folder.join(images_place(store.folder, one.stimuli)))
     if images.is_dir():
         brick = images / "nsd_stimuli.hdf5"
         _write(folder / RECORD, record_content(str(brick if brick.is_file() else images)))
