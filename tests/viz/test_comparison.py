@@ -86,3 +86,24 @@ def test_what_cannot_be_compared_is_said(fmri, worse, decoded):
         plot_comparison(fmri, worse, rois=["V9"])
     with pytest.raises(UnknownNameError, match="metric 'ssim'"):
         plot_comparison(fmri, worse, metric="ssim")
+
+
+def test_long_names_leave_room_for_what_is_drawn():
+    long, other = "fmri-natural_scenes-fwrf-with-a-long-name", "fmri-natural_scenes-ridge-with-another"
+    figure = plot_comparison(fmri_scores(long), fmri_scores(other, quality=0.5), subject=1)
+    left, right = parts(figure)
+    figure.canvas.draw()
+    assert long[:10] in left.get_ylabel()
+    assert other[:10] in right.get_title("left")
+    assert long in text_alternative(figure)
+    width = figure.bbox.width
+    for panel in (left, right):
+        box = panel.get_tightbbox()
+        assert 0 <= box.x0 < box.x1 <= width
+        assert panel.get_window_extent().width > 0.25 * width
+
+
+def test_long_names_that_shorten_to_the_same_are_told_by_place():
+    names = ["fmri-natural_scenes-a-ridge-regression", "fmri-natural_scenes-b-ridge-regression"]
+    left, _ = parts(plot_comparison(fmri_scores(names[0]), fmri_scores(names[1], quality=0.5), subject=1))
+    assert (left.get_xlabel(), left.get_ylabel()) == ("second model", "first model")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROW_HEIGHT, MOST_ROWS = 0.30, 60
 LEAST = 2.6  # inches
+MOST_LETTERS = 22  # of a model's name beside axes
 
 
 def plot_comparison(
@@ -127,6 +128,15 @@ def _pairs(first: Scores, second: Scores, metric: str, subject: object) -> NDArr
     return np.stack(both)[:, known].astype(float) if known.any() else None
 
 
+def _shown_names(comparison: Comparison) -> tuple[str, str]:
+    """Names of both models, with the middle of long ones left out; told by place where that makes them alike."""
+    names = [
+        name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS // 2]}…{name[-MOST_LETTERS // 2 + 1 :]}"
+        for name in (comparison.first, comparison.second)
+    ]
+    return (names[0], names[1]) if names[0] != names[1] else ("first model", "second model")
+
+
 def _draw_pairs(axes: Axes, pairs: NDArray[np.float64], comparison: Comparison, metric: str) -> str:
     low, high = min(float(pairs.min()), 0.0), float(pairs.max())
     pad = 0.04 * (high - low or 1.0)
@@ -134,12 +144,13 @@ def _draw_pairs(axes: Axes, pairs: NDArray[np.float64], comparison: Comparison, 
     draw_density(axes, pairs[1], pairs[0], limits)
     axes.plot(limits, limits, color=style.INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     better = float((pairs[0] > pairs[1]).mean())
-    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel=comparison.second, ylabel=comparison.first)
+    first, second = _shown_names(comparison)
+    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel=second, ylabel=first)
     axes.set_anchor("NW")
     axes.locator_params(nbins=5)
     for share, name, place, sides in (
-        (better, comparison.first, (0.04, 0.97), ("left", "top")),
-        (float((pairs[1] > pairs[0]).mean()), comparison.second, (0.98, 0.03), ("right", "bottom")),
+        (better, first, (0.04, 0.97), ("left", "top")),
+        (float((pairs[1] > pairs[0]).mean()), second, (0.98, 0.03), ("right", "bottom")),
     ):
         axes.text(
             *place, f"{name} better\n{100 * share:.0f} % of units", transform=axes.transAxes, ha=sides[0], va=sides[1],
@@ -167,8 +178,9 @@ def _draw_differences(axes: Axes, rows: pd.DataFrame, comparison: Comparison, na
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=style.SMALL + 0.5)
     level = f", {100 * comparison.level:g} % intervals" if np.isfinite(comparison.level) else ""
+    first, second = _shown_names(comparison)
     layout.title(
-        axes, f"{comparison.first} minus {comparison.second}",
+        axes, f"{first}{' ' if len(first + second) <= MOST_LETTERS else chr(10)}minus {second}",
         f"{count(int(rows['n'].max()), 'stimulus')}{level}; hollow: not clear of zero",
     )  # fmt: skip
 
