@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from braincodec.datasets import load_dataset
+from braincodec.datasets.own.linking import linked
 from braincodec.errors import DamagedFileError, InputTypeError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.stimuli import StimulusSet
 
@@ -48,6 +49,13 @@ def test_counts_of_images_and_responses_without_a_table(stimuli):
         load_dataset("own", images=stimuli, responses=numbered(11))
     with pytest.raises(InputValueError, match=r'or say layout="unit,trial"'):
         load_dataset("own", images=stimuli, responses=numbered(12).T)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("img_7", "a/img_007.png"), ("img_0070.png", "a/img_070.png")])
+def test_a_number_with_other_zeros_is_the_nearest(typed, meant):
+    ids = [f"a/img_{number:03d}.png" for number in range(300)]
+    with pytest.raises(InputValueError, match=f"nearest: '{meant}'"):
+        linked([typed], ids, "trials.csv", "pictures/")
 
 
 def test_rows_without_an_image_are_counted_and_the_nearest_named(study):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -99,6 +100,14 @@ def _without_suffix(name: str) -> str:
     return name.removesuffix(suffix) if suffix and suffix[1:].isalnum() and not suffix[1:].isdigit() else name
 
 
+def _key(name: str) -> str:
+    """A name without folder, suffix and the zeros before its numbers."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", _without_suffix(PurePosixPath(_plain(name)).name).casefold())
+
+
 def _with_nearest(name: str, ids: Sequence[str]) -> str:
-    near = nearest_names(name, ids[:MOST_COMPARED], limit=1)
+    compared = ids[:MOST_COMPARED]
+    # img_7 means img_007 rather than img_70
+    same_number = [one for one in compared if _key(one) == _key(name)]
+    near = same_number or nearest_names(name, compared, limit=1)
     return f"{name!r} (nearest: {near[0]!r})" if near else repr(name)
