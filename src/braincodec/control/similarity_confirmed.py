@@ -43,7 +43,8 @@ class SimilarityConfirmation:
     table : DataFrame
         For each held-out subject, and over them: ``similarity`` (correlation of the two regions' matrices), ``low``
         and ``high``, what the interval is ``over``, ``p``: how often random batches do as well, ``floor``: their mean,
-        ``images``, ``subjects``, ``units``.
+        ``images``, ``subjects``, ``units``. The ``p`` over subjects compares the mean with the same random batch seen
+        by all of them; where each subject was tested with a batch of its own (leave one out) that is approximate.
     history : array, shape (generations,) or None
         Similarity of the best batch of each generation, mean over held-out subjects.
     chosen_similarity : float
