@@ -57,6 +57,7 @@ _NAMES_OF_MODULE = {
     ),
     "encoding.pairwise_decoding": (
         "pairwise_decoding",
+        "pairwise_decoding_by_pair",
         "pairwise_decoding_by_stimulus",
         "time_generalisation",
     ),
@@ -168,6 +169,7 @@ if TYPE_CHECKING:  # the same for readers and type checkers
     )
     from braincodec.evaluation.encoding.pairwise_decoding import (
         pairwise_decoding,
+        pairwise_decoding_by_pair,
         pairwise_decoding_by_stimulus,
         time_generalisation,
     )

@@ -14,6 +14,7 @@ from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
 from braincodec.evaluation.encoding.pairwise_decoding import (
     CLASSIFIERS,
     pairwise_decoding,
+    pairwise_decoding_by_pair,
     pairwise_decoding_by_stimulus,
     time_generalisation,
 )
@@ -66,6 +67,40 @@ def test_mean_of_stimuli_is_the_mean_of_pairs(classifier):
     by_stimulus = pairwise_decoding_by_stimulus(responses, classifier)
     assert by_stimulus.shape == (6, 3)
     np.testing.assert_allclose(by_stimulus.mean(axis=0), pairwise_decoding(responses, classifier), rtol=1e-12)
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_mean_of_pairs_is_decoding_and_equal_stimuli_are_at_chance(classifier):
+    responses = _responses(12, stimuli=6, times=3, signal=0.5)
+    responses[1] = responses[0]  # a tie in every test
+    by_pair = pairwise_decoding_by_pair(responses, classifier)
+    assert by_pair.shape == (15, 3)
+    np.testing.assert_allclose(by_pair.mean(axis=0), pairwise_decoding(responses, classifier), rtol=1e-12)
+    np.testing.assert_allclose(by_pair[0], 0.5, atol=1e-12)
+
+
+def test_each_pair_is_decoded_by_its_own_two_patterns():
+    """Correlation with mean training patterns, in loops."""
+    responses = _responses(13, stimuli=5, times=2, signal=0.5)
+    expected = []
+    for first, second in combinations(range(5), 2):
+        right = []
+        for fold in range(4):
+            means = np.delete(responses, fold, axis=1)[[first, second]].mean(axis=1)
+            for shown, other in ((0, 1), (1, 0)):
+                pattern = responses[(first, second)[shown], fold]
+                r = [[np.corrcoef(pattern[:, t], means[one, :, t])[0, 1] for t in range(2)] for one in (shown, other)]
+                right.append(np.greater(*r))
+        expected.append(np.mean(right, axis=0))
+    np.testing.assert_allclose(pairwise_decoding_by_pair(responses, "correlation"), expected, rtol=1e-12)
+
+
+def test_pairs_that_were_not_drawn_are_unknown():
+    responses = _responses(14, stimuli=5, times=2)
+    drawn, every = (pairwise_decoding_by_pair(responses, "svm", pairs=pairs) for pairs in (3, None))
+    known = np.isfinite(drawn)
+    assert known.all(axis=1).sum() == 3 and np.isfinite(every).all()
+    np.testing.assert_array_equal(drawn[known], every[known])
 
 
 def test_support_vector_machines_equal_the_published_loop():
@@ -196,8 +231,9 @@ def test_lazy_responses_are_read(tmp_path):
     ],
 )
 def test_wrong_arguments_are_named(arguments, error, message):
-    with pytest.raises(error, match=message):
-        pairwise_decoding(_responses(0, stimuli=5), **arguments)
+    for decode in (pairwise_decoding, pairwise_decoding_by_pair):
+        with pytest.raises(error, match=message):
+            decode(_responses(0, stimuli=5), **arguments)
 
 
 @pytest.mark.parametrize(

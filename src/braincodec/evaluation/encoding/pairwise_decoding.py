@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from braincodec.errors import InputValueError, UnknownNameError
 from braincodec.evaluation.checks import check_finite, tiles
-from braincodec.evaluation.encoding.pairwise_svm import draw_pairs, svm_correct
+from braincodec.evaluation.encoding.pairwise_svm import draw_pairs, svm_correct, svm_share_of_pairs
 from braincodec.evaluation.encoding.pattern_classifiers import correlation_discriminants, linear_discriminants
 from braincodec.evaluation.encoding.pseudo_repetitions import pseudo_repetitions
 
@@ -66,6 +66,7 @@ def pairwise_decoding(
     See Also
     --------
     pairwise_decoding_by_stimulus : the share of each stimulus, to bootstrap over.
+    pairwise_decoding_by_pair : the accuracy of each pair, as a dissimilarity matrix over time.
     time_generalisation : train at one time, test at another.
 
     Notes
@@ -122,6 +123,66 @@ def pairwise_decoding_by_stimulus(
     return share
 
 
+def pairwise_decoding_by_pair(
+    responses: Any,
+    classifier: Classifier = "lda",
+    test: ArrayLike | None = None,
+    folds: int | None = None,
+    pairs: int | None = None,
+    seed: int = 0,
+) -> Floats:
+    """How often the two stimuli of each pair are told apart, at each time: a dissimilarity matrix over time.
+
+    Parameters
+    ----------
+    responses, classifier, test, folds, pairs, seed
+        As in `pairwise_decoding`.
+
+    Returns
+    -------
+    array, shape (pairs, times)
+        In 0 to 1, chance 0.5; its mean over pairs is `pairwise_decoding`. Pairs are in the order of
+        `scipy.spatial.distance.pdist`, so that a column is a matrix for `braincodec.viz.plot_rdm`, and
+        `scipy.spatial.distance.squareform` makes it square. NaN for a pair that was not drawn.
+
+    Raises
+    ------
+    InputTypeError, InputValueError, UnknownNameError
+        As `pairwise_decoding`.
+
+    Notes
+    -----
+    Source: Cichy, Pantazis, Oliva 2014.
+
+    Examples
+    --------
+    >>> pattern = np.zeros((3, 1, 2, 1))
+    >>> pattern[2] = 1  # the first two are the same
+    >>> pairwise_decoding_by_pair(pattern.repeat(4, axis=1))[:, 0]
+    array([0.5, 1. , 1. ])
+    """
+    _check_classifier(classifier, pairs)
+    repetitions = pseudo_repetitions(responses, folds, seed)
+    partitions = _partitions(repetitions, test)
+    stimuli, times = len(repetitions), repetitions.shape[3]
+    first, second = np.triu_indices(stimuli, 1)
+    if classifier == "svm":
+        drawn = draw_pairs(stimuli, pairs, seed)
+        place = np.zeros((stimuli, stimuli), np.int64)
+        place[first, second] = np.arange(len(first))
+        share: Floats = np.full((len(first), times), np.nan)
+        share[place[drawn[:, 0], drawn[:, 1]]] = svm_share_of_pairs(partitions, drawn, times)
+        return share
+    told, tested = np.zeros((len(first), times)), 0
+    for training, patterns in partitions:
+        tested += 1
+        for time in range(times):
+            fitted = DISCRIMINANTS[classifier](training[..., time].astype(np.float64))
+            apart = fitted.told_apart(patterns[..., time].astype(np.float64))
+            told[:, time] += (apart[first, second] + apart[second, first]) / 2
+    return told / tested
+
+
 def time_generalisation(
     responses: Any,
     classifier: Classifier = "lda",
@@ -176,16 +237,14 @@ def _correct(
     generalise: bool,
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Pairs told apart (stimuli, train times, test times or 1), and pairs tested, of each stimulus."""
-    if classifier not in CLASSIFIERS:
-        raise UnknownNameError("classifier", classifier, CLASSIFIERS)
-    if pairs is not None and (classifier != "svm" or pairs < 1):
-        raise InputValueError(f"pairs ({pairs}) must be at least one, and only the classifier 'svm' draws them")
+    _check_classifier(classifier, pairs)
     repetitions = pseudo_repetitions(responses, folds, seed)
     partitions = _partitions(repetitions, test)
-    if classifier == "svm":
-        return svm_correct(partitions, draw_pairs(len(repetitions), pairs, seed), generalise)
     stimuli, _, _, times = repetitions.shape
-    correct = np.zeros((stimuli, times, times if generalise else 1))
+    shape = (stimuli, times, times if generalise else 1)
+    if classifier == "svm":
+        return svm_correct(partitions, draw_pairs(stimuli, pairs, seed), shape)
+    correct = np.zeros(shape)
     counted = 0
     for training, tested in partitions:
         counted += stimuli - 1
@@ -198,6 +257,13 @@ def _correct(
                 share = fitted.share_identified(targets[first:last][part])  # (test times, stimuli)
                 correct[:, time, part] += share.T * (stimuli - 1)
     return correct, np.full(stimuli, counted)
+
+
+def _check_classifier(classifier: str, pairs: int | None) -> None:
+    if classifier not in CLASSIFIERS:
+        raise UnknownNameError("classifier", classifier, CLASSIFIERS)
+    if pairs is not None and (classifier != "svm" or pairs < 1):
+        raise InputValueError(f"pairs ({pairs}) must be at least one, and only the classifier 'svm' draws them")
 
 
 def _partitions(repetitions: NDArray[Any], test: ArrayLike | None) -> Iterable[tuple[NDArray[Any], NDArray[Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any
 
@@ -34,9 +34,52 @@ def draw_pairs(stimuli: int, pairs: int | None, seed: int) -> NDArray[np.int64]:
 
 
 def svm_correct(
-    partitions: Iterable[tuple[NDArray[Any], NDArray[Any]]], pairs: NDArray[np.int64], generalise: bool
+    partitions: Iterable[tuple[NDArray[Any], NDArray[Any]]], pairs: NDArray[np.int64], shape: tuple[int, int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """How many pairs each stimulus is told apart in.
+
+    Parameters
+    ----------
+    partitions, pairs
+        As of `svm_tests`.
+    shape : (stimuli, train times, test times or 1)
+
+    Returns
+    -------
+    correct : array of `shape`
+    counted : array of int, shape (stimuli,)
+        Tests of each stimulus at one time.
+    """
+    correct, counted = np.zeros(shape), np.zeros(shape[0], np.int64)
+    for number, time, right in svm_tests(partitions, pairs, generalise=shape[2] > 1):
+        correct[pairs[number], time] += right
+        counted[pairs[number]] += time == 0
+    return correct, counted
+
+
+def svm_share_of_pairs(
+    partitions: Iterable[tuple[NDArray[Any], NDArray[Any]]], pairs: NDArray[np.int64], times: int
+) -> NDArray[np.float64]:
+    """Share of tests in which the stimuli of each pair are told apart, shape (pairs, times).
+
+    Parameters
+    ----------
+    partitions, pairs
+        As of `svm_tests`.
+    times : int
+    """
+    correct, counted = np.zeros((len(pairs), times)), np.zeros(len(pairs), np.int64)
+    for number, time, right in svm_tests(partitions, pairs, generalise=False):
+        correct[number, time] += right.mean()
+        counted[number] += time == 0
+    share: NDArray[np.float64] = correct / counted[:, None]
+    return share
+
+
+def svm_tests(
+    partitions: Iterable[tuple[NDArray[Any], NDArray[Any]]], pairs: NDArray[np.int64], generalise: bool
+) -> Iterator[tuple[int, int, NDArray[np.float64]]]:
+    """Fit a machine for each pair, time and partition, and test it.
 
     Parameters
     ----------
@@ -46,12 +89,14 @@ def svm_correct(
     generalise : bool
         Test at all times instead of the time of training.
 
-    Returns
-    -------
-    correct : array, shape (stimuli, train times, test times or 1)
-        A pattern on the border counts half.
-    counted : array of int, shape (stimuli,)
-        Tests of each stimulus at one time.
+    Yields
+    ------
+    number : int
+        Of the pair.
+    time : int
+        Of training.
+    correct : array, shape (2, test times or 1)
+        1 or 0 for each of the two; a pattern on the border counts half.
 
     Notes
     -----
@@ -60,19 +105,13 @@ def svm_correct(
     from sklearn.svm import SVC
 
     machine = SVC(kernel="linear")
-    correct, counted = np.zeros(0), np.zeros(0, np.int64)
     for training, test in partitions:
-        stimuli, repetitions, _, times = training.shape
-        if not counted.size:
-            correct = np.zeros((stimuli, times, times if generalise else 1))
-            counted = np.zeros(stimuli, np.int64)
-        counted += np.bincount(pairs.ravel(), minlength=stimuli)
-        labels = np.repeat([-1, 1], repetitions)
-        for pair in pairs:
+        times = training.shape[3]
+        labels = np.repeat([-1, 1], training.shape[1])
+        for number, pair in enumerate(pairs):
             samples = training[pair].reshape(len(labels), -1, times)  # (samples, channels, times)
             for time in range(times):
                 machine.fit(samples[:, :, time], labels)
                 at = slice(0, times) if generalise else slice(time, time + 1)
                 sides = machine.coef_ @ test[pair][:, :, at] + machine.intercept_[0]  # (2, 1, times)
-                correct[pair, time] += (np.sign(sides[:, 0]) * [[-1], [1]] + 1) / 2
-    return correct, counted
+                yield number, time, (np.sign(sides[:, 0]) * [[-1], [1]] + 1) / 2

@@ -49,6 +49,23 @@ class Discriminants:
         share: Floats = ((below + not_above - 1) / 2).astype(np.float64) / (scores.shape[-1] - 1)
         return share
 
+    def told_apart(self, patterns: Floats) -> Floats:
+        """Whether each pattern is not mistaken for each other stimulus: 1 or 0; ties count half.
+
+        Parameters
+        ----------
+        patterns : array, shape (stimuli, channels)
+            One of each stimulus, in the order of training.
+
+        Returns
+        -------
+        array, shape (stimuli, stimuli)
+            Row: the stimulus that was shown; column: the one that it could be mistaken for.
+        """
+        scores = self.prepare(patterns) @ self.weights.T - self.offsets
+        apart: Floats = (np.sign(np.diagonal(scores)[:, None] - scores) + 1) / 2
+        return apart
+
 
 def correlation_discriminants(training: Floats) -> Discriminants:
     """Take a pattern for the stimulus with whose mean training pattern it correlates better.
