@@ -96,6 +96,29 @@ def test_arrays_come_with_their_bounds(eeg):
     assert "where the noise ceiling is lower" in text_alternative(figure)
 
 
+def test_single_repetitions_are_dashed_beside_the_mean_of_all(eeg, axes):
+    units = eeg.units
+    shares = xr.DataArray([0.5, 0.6, 0.7, 0.8], dims="repetition")
+    single = units.accuracy_half * shares
+    channels = ["Oz", "O1"]
+    figure = plot_accuracy_over_time(units.accuracy_half, single=single, channels=channels, axes=axes)
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--" and len(line.get_ydata()) == 31]
+    expected = single.sel(channel=channels).mean("channel")
+    np.testing.assert_allclose([line.get_ydata() for line in dashed], expected.transpose("repetition", "time"))
+    assert {"all repetitions", "single repetitions"} <= set(texts(figure))
+    low, high = expected.mean("time").values[[0, -1]]
+    assert f"4 models of single repetitions, dashed, the means over time are {low:.2f} to {high:.2f}" in (
+        text_alternative(figure)
+    )
+    table = units.assign(accuracy_correlation_single_repetition=single)
+    assert text_alternative(plot_accuracy_over_time(table)).count("dashed") == 1
+    both = xr.concat([units.accuracy_half, units.accuracy_half], xr.Variable("subject", ["1", "2"]))
+    figure = plot_accuracy_over_time(both, single=both * shares)
+    assert f"time are {float(single.mean(('channel', 'time'))[0]):.2f}" in text_alternative(figure)
+    with pytest.raises(InputValueError, match="needs repetition, channel and time"):
+        plot_accuracy_over_time(units.accuracy_half, single=units.accuracy_half)
+
+
 def test_several_subjects_are_thin_lines_around_their_mean(eeg):
     import xarray as xr
 

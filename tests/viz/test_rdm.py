@@ -36,6 +36,12 @@ def test_a_triangle_and_its_matrix_give_the_same_figure(size, seed):
     assert np.isnan(np.diag(one)).all()
 
 
+def test_colours_are_called_what_they_are():
+    figure = plot_rdm([0.5, 0.75, 1.0], label="Decoding accuracy")
+    assert "Decoding accuracy" in texts(figure)
+    assert text_alternative(figure).startswith("Decoding accuracy matrix of 3 stimuli: median 0.75")
+
+
 def test_scores_give_the_matrix_asked_for(fmri, axes):
     figure = plot_rdm(fmri, roi="V2", kind="predicted", subject="2", axes=axes)
     assert figure is axes.figure

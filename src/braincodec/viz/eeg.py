@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DIMS = ("channel", "time")
 ACCURACY, LOWER, UPPER = "accuracy_half", "noise_ceiling_lower", "noise_ceiling_upper"
 WHOLE = "correlation"
+SINGLE = "accuracy_correlation_single_repetition"
 SIZE = (6.0, 3.0)  # inches
 MOST_NAMED = len(style.CYCLE)
 USUAL = ("Oz", "PO8", "Cz")
@@ -97,6 +98,7 @@ def plot_accuracy_over_time(
     *,
     lower: xr.DataArray | None = None,
     upper: xr.DataArray | None = None,
+    single: xr.DataArray | None = None,
     channels: Sequence[str] | None = None,
     subject: object = None,
     axes: Axes | None = None,
@@ -110,9 +112,12 @@ def plot_accuracy_over_time(
     ----------
     data : Scores, Dataset or DataArray, dims ([subject,] channel, time)
         ``accuracy_half`` and the noise ceilings of a Dataset or of scores; the correlation with the mean of all
-        repetitions where these are not known. Times in seconds.
+        repetitions where these are not known. Times in seconds. Of a Dataset also
+        ``accuracy_correlation_single_repetition``, with the further dim repetition.
     lower, upper : DataArray, optional
         Bounds, where `data` is an array.
+    single : DataArray, dims ([subject,] repetition, channel, time), optional
+        The accuracy of models that were each trained on one repetition, dashed; where `data` is an array.
     channels : sequence of str, optional
         To average over; default: all.
     subject : optional
@@ -129,7 +134,7 @@ def plot_accuracy_over_time(
     InputTypeError, InputValueError
         When there is no accuracy over channels and times, or a channel or subject is not there.
     """
-    table, stimuli = _over_time(data, lower, upper, subject)
+    table, stimuli = _over_time(data, {LOWER: lower, UPPER: upper, SINGLE: single}, subject)
     names = [str(name) for name in table["channel"].values]
     for name in channels or []:
         if name not in names:
@@ -148,7 +153,8 @@ def plot_accuracy_over_time(
             axes.plot(times, courses.T, color=style.MODEL, linewidth=0.6, alpha=0.5)
         course = _mean(courses)
         axes.plot(times, course, color=style.MODEL, linewidth=2)
-        labels.append((_last(course), "accuracy", style.MODEL))
+        single_label = _draw_single(axes, times, mean)
+        labels += [(_last(course), "all repetitions" if single_label else "accuracy", style.MODEL), *single_label]
         axes.axhline(0, color=style.AXIS, linewidth=0.8, zorder=0)
         layout.time_axis(axes, times)
         axes.set_ylabel("Correlation")
@@ -157,7 +163,8 @@ def plot_accuracy_over_time(
         parts += [f"{len(courses)} subjects"] if len(courses) > 1 else []
         parts += [count(stimuli, "stimulus")] if stimuli else []
         layout.title(axes, "Accuracy of predicted EEG", ", ".join(parts))
-        describe(axes, f"Accuracy over time, {', '.join(parts)}: {_peak_words(mean, course, times)}.")
+        words = _peak_words(mean, course, times) + _single_words(mean)
+        describe(axes, f"Accuracy over time, {', '.join(parts)}: {words}.")
     return style.root_figure(axes)
 
 
@@ -176,9 +183,9 @@ def _named_channels(response: xr.DataArray, names: list[str]) -> list[str]:
 
 
 def _over_time(
-    data: Scores | xr.Dataset | xr.DataArray, lower: xr.DataArray | None, upper: xr.DataArray | None, subject: object
+    data: Scores | xr.Dataset | xr.DataArray, beside: Mapping[str, xr.DataArray | None], subject: object
 ) -> tuple[xr.Dataset, int]:
-    """Accuracy and bounds as one Dataset, and the number of stimuli."""
+    """Accuracy and what is drawn beside it as one Dataset, and the number of stimuli."""
     import xarray as xr
 
     stimuli = 0
@@ -186,16 +193,20 @@ def _over_time(
         table = unit_dataset(data, subject)
         stimuli = int(data.table["n_stimuli"].max()) if len(data.table) else 0
     elif isinstance(data, xr.DataArray):
-        bounds = {name: bound for name, bound in ((LOWER, lower), (UPPER, upper)) if bound is not None}
-        table = xr.Dataset({ACCURACY: data, **bounds})
+        table = xr.Dataset({ACCURACY: data, **{name: one for name, one in beside.items() if one is not None}})
     elif isinstance(data, xr.Dataset):
         table = data if subject is None or "subject" not in data.dims else data.sel(subject=subject)
     else:
         raise InputTypeError(f"accuracy over time takes Scores, a Dataset or a DataArray, not {type(data).__name__}")
     kept = [name for name in (ACCURACY, LOWER, UPPER) if name in table] if ACCURACY in table else [WHOLE]
+    kept += [SINGLE] if SINGLE in table else []
     if kept[0] not in table or not set(DIMS) <= set(table[kept[0]].dims):
         found = ", ".join(map(str, table.data_vars)) or "nothing"
         raise InputValueError(f"accuracy over time needs {ACCURACY} or {WHOLE} over channel and time; there is {found}")
+    if SINGLE in kept and not {"repetition", *DIMS} <= set(table[SINGLE].dims):
+        raise InputValueError(
+            f"accuracy of single repetitions needs repetition, channel and time, not {table[SINGLE].dims}"
+        )
     chosen = table[kept]
     return chosen.transpose(*[dim for dim in chosen.dims if dim not in DIMS], *DIMS), stimuli
 
@@ -214,6 +225,15 @@ def _draw_bounds(axes: Axes, times: NDArray[np.floating], mean: xr.Dataset) -> l
             axes.plot(times, bounds[name], color=style.CEILING_EDGE, linewidth=1, linestyle=line)
             labels.append((_last(bounds[name]), text, style.MUTED))
     return labels
+
+
+def _draw_single(axes: Axes, times: NDArray[np.floating], mean: xr.Dataset) -> list[tuple[float, str, str]]:
+    """A dashed line for each repetition, the mean of subjects; returns their label, if there are any."""
+    if SINGLE not in mean:
+        return []
+    courses = [_mean(np.atleast_2d(one.values)) for one in mean[SINGLE].transpose("repetition", ...)]
+    axes.plot(times, np.transpose(courses), color=style.MODEL, linewidth=0.9, linestyle=(0, (3, 2)), alpha=0.75)
+    return [(float(np.mean([_last(course) for course in courses])), "single repetitions", style.MODEL)]
 
 
 def _mean(courses: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -241,3 +261,14 @@ def _peak_words(mean: xr.Dataset, course: NDArray[np.floating], times: NDArray[n
     at = " and ".join(f"{text} {value}" for text, value in bounds.items())
     words += f", where the noise ceiling is {at}".replace(", and", " and") if bounds else ", no noise ceiling"
     return words + f"; mean over time {number(float(np.nanmean(course)))}"
+
+
+def _single_words(mean: xr.Dataset) -> str:
+    if SINGLE not in mean:
+        return ""
+    other = [dim for dim in mean[SINGLE].dims if dim != "repetition"]
+    values = mean[SINGLE].mean(other).values
+    return (
+        f"; of {count(len(values), 'model')} of single repetitions, dashed, the means over time are "
+        f"{number(float(values.min()))} to {number(float(values.max()))}"
+    )

@@ -32,6 +32,7 @@ def plot_rdm(
     kind: Literal["measured", "predicted"] = "measured",
     subject: object = None,
     title: str = "",
+    label: str = "Dissimilarity",
     axes: Axes | None = None,
 ) -> Figure:
     """Draw how dissimilar the responses to each pair of stimuli are.
@@ -44,6 +45,8 @@ def plot_rdm(
         Which matrix of scores; of several subjects, the mean unless one is chosen.
     title : str
         Default: the region.
+    label : str
+        What the colours mean, such as ``"Decoding accuracy"``.
     axes : matplotlib.axes.Axes, optional
         Default: a new figure.
 
@@ -73,10 +76,10 @@ def plot_rdm(
     with style.styled():
         axes = style.single(axes, (3.9, 3.6), fixed=True)
         picture = _draw(axes, matrix, (float(np.nanmin(pairs)), float(np.nanmax(pairs))))
-        style.colour_bar(axes, picture, "Dissimilarity", (1.04, 0.2, 0.04, 0.6), horizontal=False)
+        style.colour_bar(axes, picture, label, (1.04, 0.2, 0.04, 0.6), horizontal=False)
         layout.title(axes, title or "Dissimilarity of responses", count(len(matrix), "stimulus"))
         place = f" ({title})" if title else ""
-        describe(axes, f"Dissimilarity matrix{place} of {count(len(matrix), 'stimulus')}: {distribution(pairs)}.")
+        describe(axes, f"{label} matrix{place} of {count(len(matrix), 'stimulus')}: {distribution(pairs)}.")
     return style.root_figure(axes)
 
 
