@@ -104,6 +104,32 @@ def test_paths_of_things_are_the_ids_however_the_labels_hold_them(tmp_path):
         assert store.responses(MODEL, stimuli="things", roi="V1").stimulus.values.tolist() == THINGS
 
 
+def test_images_are_called_what_their_labels_say(tmp_path):
+    for imageset in ("things", "nsd", "imagenet_val"):
+        write_responses(tmp_path, imageset)
+    store = open_store(tmp_path)
+
+    def titles(imageset):
+        return store.stimulus_titles(MODEL, stimuli=imageset, roi="V1").tolist()
+
+    assert titles("things") == [name.split("/")[1] for name in THINGS]
+    assert titles("nsd") == [f"nsd-0000{number}" for number in range(7)]
+    assert titles("imagenet_val")[3] == "imagenet_val-00003"  # numbers of classes without their names
+    place = tmp_path / PLACES[0] / RESPONSES.replace("things", "imagenet_val")
+    place /= "synthetic_neural_responses_metadata_sub-01_roi-V1.npy"
+    content = np.load(place, allow_pickle=True).item()
+    names = ["tench, Tinca tinca", "goldfish", "great white shark, white shark"]
+    for held in (names, dict(enumerate(names))):
+        content["imagenet_val_labels"] = {"label_number": np.array([2, 0, 1, 1, 0, 2, 0]), "label_names": held}
+        save_object(place, content)
+        assert titles("imagenet_val")[:3] == ["great white shark", "tench", "goldfish"]
+    content["imagenet_val_labels"]["label_number"][6] = 3  # of no known name
+    save_object(place, content)
+    assert titles("imagenet_val")[:2] == ["imagenet_val-00000", "imagenet_val-00001"]
+    place.unlink()
+    assert titles("imagenet_val")[6] == "imagenet_val-00006"
+
+
 def test_responses_without_metadata_use_those_of_the_model(tmp_path):
     write_responses(tmp_path, metadata=False)
     bare = open_store(tmp_path).responses(MODEL, stimuli="things", roi="V1")

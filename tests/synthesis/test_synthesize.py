@@ -451,6 +451,11 @@ def test_a_list_of_images_is_recorded(run, here, pictures, tmp_path, monkeypatch
     found = done.store().stimulus_set("few")
     assert found.ids.tolist() == ["07.png", "02.png", "05.png", "01.png", "09.png"]
     np.testing.assert_array_equal(found[0], np.asarray(Image.open(pictures / "07.png")))
+    made = done.store().response_sets().iloc[0]
+    titles = done.store().stimulus_titles(
+        made["model"], stimuli="few", subject=made["subject"], roi=made["roi"] or None
+    )
+    assert titles.tolist() == ["07", "02", "05", "01", "09"]
 
 
 @pytest.mark.parametrize(

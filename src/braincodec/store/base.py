@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from braincodec.errors import InputTypeError, InputValueError, UnknownNameError
+from braincodec.errors import InputTypeError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.models.base import Encoder
 from braincodec.models.joint import JointEncoder
 from braincodec.subjects import ALL, Subject, plain_subject, sorted_subjects
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import xarray as xr
+    from numpy.typing import NDArray
 
     from braincodec.folder import Folder
     from braincodec.models.description import ModelDescription
@@ -120,6 +122,23 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def stimulus_set(self, stimuli: str) -> StimulusSet:
         """The images behind generated responses, in the order of their rows."""
+
+    def stimulus_titles(
+        self, model: str, *, stimuli: str, subject: Subject = 1, roi: str | None = None
+    ) -> NDArray[np.str_]:
+        """A title for each image behind generated responses, in the order of their rows.
+
+        Its class for ImageNet, its concept for THINGS, its number for the Natural Scenes Dataset; otherwise, and
+        where the labels are not in the store, its id without folder and suffix.
+        """
+        from braincodec.store.stimulus_titles import titles_of
+
+        ids = self.responses(model, stimuli=stimuli, subject=subject, roi=roi)["stimulus"].values
+        try:
+            labels = self.response_metadata(model, stimuli=stimuli, subject=subject, roi=roi)
+        except MissingFileError:
+            labels = {}
+        return titles_of(stimuli, ids, labels)
 
     def push(
         self,
