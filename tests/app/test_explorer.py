@@ -16,6 +16,7 @@ from braincodec.app.explorer import Explorer
 from braincodec.app.gallery import digest_of
 from braincodec.app.loaded import LoadedModel
 from braincodec.app.uploads import UploadError, read_upload
+from braincodec.app.views.figures import scalp_numbers
 from braincodec.errors import BraincodecError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.stimuli import StimulusSet
 from braincodec.store import open_store
@@ -133,6 +134,16 @@ def test_sensors_have_a_time_course(explorer):
     assert prediction.slices() is None
     with pytest.raises(UnknownNameError, match="temporal"):
         prediction.time_course("temporal")
+
+
+def test_strong_line_is_the_largest_channel_or_the_chosen_group(explorer):
+    prediction = explorer.predict(images(1)[0], SENSORS)
+    course = prediction.time_course()
+    channel, sample = np.argwhere(np.abs(course.values) == np.abs(course.values).max())[0]
+    numbers = scalp_numbers(course, course)
+    assert numbers["strong"] == [course.channels[channel]]
+    assert numbers["peak"] == pytest.approx(course.times[sample])
+    assert scalp_numbers(course, prediction.time_course("occipital"))["strong"] == ["Oz", "O1"]
 
 
 @pytest.mark.parametrize("model", [VERTICES, SENSORS])

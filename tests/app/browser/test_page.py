@@ -52,6 +52,10 @@ def drawn(page) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(page.locator("#cortex canvas").screenshot())).convert("RGB")).astype(int)
 
 
+def headline(page) -> str:
+    return page.locator("#bc-headline").inner_text().replace("\N{NO-BREAK SPACE}", " ")
+
+
 def choose(page, label, option):
     page.get_by_label(label, exact=True).click()
     page.get_by_role("option", name=option).first.click()
@@ -125,6 +129,8 @@ def test_eeg_has_curves_and_a_scalp_that_follow_the_slider(visit):
     assert page.locator("#scalp path.channel").count() == 5
     assert page.get_by_label("Channels", exact=True).input_value() == "All channels"
     slider = page.get_by_role("slider")
+    # at first the moment that the page's first sentence names
+    assert f"{slider.get_attribute('aria-valuetext').split(',')[0]} after it appears" in headline(page)
     words, scalp = slider.get_attribute("aria-valuetext"), page.locator("#scalp div.head").screenshot()
     slider.focus()
     page.keyboard.press("ArrowLeft")
@@ -151,7 +157,7 @@ def test_decoder_shows_what_it_makes_of_a_pattern(visit_trial):
     page.locator("#decoded .tries button[aria-pressed=true]").wait_for()
     assert made.locator("img").evaluate_all("all => all.every(e => e.naturalWidth > 1)")
     assert page.locator("#decoded .simulated").is_visible()
-    page.locator("#decoded figure", has_text="r =").first.wait_for()  # the gallery's nearest, once it is read
+    page.locator("#decoded figure", has_text="cos =").first.wait_for()  # the gallery's nearest, once it is read
     assert "training images" in page.locator("#decoded").inner_text()
     assert patterns.count() == 6
 
@@ -234,6 +240,14 @@ def test_phone_needs_no_scrolling_sideways(visit, model):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.locator("gradio-app :is(section, button, input, img)").evaluate_all(NO_BOX) == []
     assert page.locator(".scroll").evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth).length") == 0
+
+
+@pytest.mark.parametrize("model", [MODEL, SENSORS])
+def test_small_screen_cuts_no_column_off(visit, model):
+    page = visit(f"?model={model}", width=1280, height=800)
+    assert page.locator(".scroll").evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth).length") == 0
+    views = page.locator("#cortex [data-view]").evaluate_all("all => all.map(e => e.getBoundingClientRect().top)")
+    assert len(set(views)) == 1  # in one row
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,7 +3,7 @@ import {TABLE, placeOf, signed, unpack} from "./colours.js";
 
 const GRID = 72; // pixels a side of the interpolated scalp
 const SVG = "http://www.w3.org/2000/svg";
-const MARGIN = {left: 44, right: 12, top: 12, bottom: 30};
+const MARGIN = {left: 44, right: 12, top: 12, bottom: 38};
 
 function make(name, attributes, parent, text) {
   const element = document.createElementNS(SVG, name);
@@ -124,7 +124,7 @@ export class Scalp {
   }
 
   #drawCurves() {
-    const {times, channels, numbers, chosen, low, high, unit} = this.data;
+    const {times, channels, numbers, chosen, strong, low, high, unit} = this.data;
     const {width, height} = this.curves.getBoundingClientRect();
     if (width < 2) return;
     this.curves.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -140,7 +140,7 @@ export class Scalp {
       const path = make("path", {d: line((at) => numbers[from + at]), class: chosen.has(name) ? "channel" : "channel other"}, this.curves);
       make("title", {}, path, name);
     });
-    const members = channels.map((name, at) => (chosen.has(name) ? at : -1)).filter((at) => at >= 0);
+    const members = strong.map((name) => channels.indexOf(name));
     const mean = (at) => members.reduce((sum, channel) => sum + numbers[channel * times.length + at], 0) / members.length;
     if (members.length) make("path", {d: line(mean), class: "mean"}, this.curves);
     this.cursor = make("line", {class: "cursor", y1: MARGIN.top, y2: height - MARGIN.bottom, x1: 0, x2: 0}, this.curves);
@@ -154,9 +154,9 @@ export class Scalp {
     const step = times.at(-1) - times[0] > 0.6 ? 0.2 : 0.1;
     for (let time = Math.ceil(times[0] / step - 1e-9) * step; time <= times.at(-1) + 1e-9; time += step) {
       make("line", {class: Math.abs(time) < 1e-9 ? "onset" : "tick", x1: this.x(time), x2: this.x(time), y1: MARGIN.top, y2: height - MARGIN.bottom}, this.curves);
-      make("text", {x: this.x(time), y: height - 12, "text-anchor": "middle"}, this.curves, `${Math.round(1000 * time)}`);
+      make("text", {x: this.x(time), y: height - 21, "text-anchor": "middle"}, this.curves, `${Math.round(1000 * time)}`);
     }
-    make("text", {x: width - MARGIN.right, y: height - 1, "text-anchor": "end"}, this.curves, "ms after the image appears");
+    make("text", {x: width - MARGIN.right, y: height - 3, "text-anchor": "end"}, this.curves, "ms after the image appears");
     for (const value of [low, 0, high]) {
       make("line", {class: value ? "tick" : "zero", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value)}, this.curves);
       make("text", {x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end"}, this.curves, value ? signed(value, 1) : "0");
@@ -182,7 +182,7 @@ export class Scalp {
     make("path", {class: "rim", d: "M-0.12 -0.99 L0 -1.14 L0.12 -0.99"}, this.head);
     make("circle", {class: "rim", r: 1}, this.head);
     this.dots = places.map(([x, y], at) => {
-      const dot = make("circle", {class: "sensor", cx: x, cy: -y, r: 0.016}, this.head);
+      const dot = make("circle", {class: Math.hypot(x, y) > 1.02 ? "sensor outside" : "sensor", cx: x, cy: -y, r: 0.016}, this.head);
       make("title", {}, dot, this.data.channels[this.known[at]]);
       return dot;
     });

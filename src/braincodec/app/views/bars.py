@@ -102,8 +102,9 @@ def _legend(prediction: Prediction) -> str:
     reference = prediction.reference
     if reference.ready:
         return (
-            '<p class="legend"><span class="key here"></span>this photograph <span class="key half"></span>half of, '
-            f'<span class="key wide"></span>90&nbsp;% of the comparison: {escaped(reference.text)}'
+            '<p class="legend"><span class="key here"></span>this photograph '
+            '<span class="key half"></span>middle half, '
+            f'<span class="key wide"></span>middle 90&nbsp;% of {escaped(reference.text)}'
             f"{' (n = ' + f'{reference.images:,})' if str(reference.images) not in reference.text else ''}.</p>"
         )
     if reference.images:

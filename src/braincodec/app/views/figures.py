@@ -54,7 +54,8 @@ def cortex_numbers(prediction: Prediction, roi: str | None) -> dict[str, Any] | 
 def scalp_numbers(course: TimeCourse, chosen: TimeCourse) -> dict[str, Any]:
     """Responses of all channels, and which are chosen, for ``scalp.js``."""
     values = course.values
-    power = np.nan_to_num(values).std(0)
+    channel, sample = largest(values)
+    everything = len(chosen.channels) == len(course.channels)
     positions = None
     if course.positions is not None:
         positions = [
@@ -64,13 +65,27 @@ def scalp_numbers(course: TimeCourse, chosen: TimeCourse) -> dict[str, Any]:
         "times": [round(float(time), 5) for time in course.times],
         "channels": course.channels,
         "chosen": chosen.channels,
+        # the mean of all is near nothing where the reference is their average
+        "strong": [course.channels[channel]] if everything else chosen.channels,
         "values": packed(values.ravel()),
         "positions": positions,
         "unit": course.unit,
         "low": course.low,
         "high": course.high,
-        "peak": float(course.times[int(power.argmax())]),
+        "peak": float(course.times[sample]),
     }
+
+
+def largest(values: NDArray[np.floating]) -> tuple[int, int]:
+    """Where a response is largest, up or down: channel and sample.
+
+    Examples
+    --------
+    >>> largest(np.array([[0.5, np.nan], [1.0, -2.0]]))
+    (1, 1)
+    """
+    channel, sample = np.unravel_index(int(np.abs(np.nan_to_num(values)).argmax()), values.shape)
+    return int(channel), int(sample)
 
 
 def _members(prediction: Prediction, roi: str) -> NDArray[np.bool_]:

@@ -79,7 +79,7 @@ def _made(result: Decoded, example: Example | None) -> str:
         for place, pixels in enumerate(result.images, 1)
     ]
     nearest_ones = [
-        _captioned(image(one.thumbnail, f"gallery image {one.id}", SIDE), f"r&nbsp;=&nbsp;{one.similarity:.2f}")
+        _captioned(image(one.thumbnail, f"gallery image {one.id}", SIDE), f"cos&nbsp;=&nbsp;{one.similarity:.2f}")
         for one in result.nearest
         if one.thumbnail is not None
     ]
@@ -88,8 +88,9 @@ def _made(result: Decoded, example: Example | None) -> str:
     made = f'<ul class="pictures">{"".join(figures)}</ul><p class="note">{simulated}{escaped(about)}</p>'
     if nearest_ones:
         made += (
-            f'<p class="note">Images that the pattern speaks of most, of {escaped(result.gallery)}; r is the cosine of '
-            f'embeddings:</p><ul class="pictures">{"".join(nearest_ones)}</ul>'
+            f'<p class="note">Of {escaped(result.gallery)}: those nearest to what was read from the pattern. '
+            "cos is the cosine of image embeddings; 1 is the same.</p>"
+            f'<ul class="pictures">{"".join(nearest_ones)}</ul>'
         )
     return made
 

@@ -58,8 +58,8 @@ def scalp_figure() -> str:
     return f"""
 <section class="card" id="scalp" aria-labelledby="scalp-title">
 <h2 id="scalp-title">Over time and over the scalp <span class="simulated">simulated</span></h2>
-<p class="note">Predicted EEG: each line is a channel; the strong line is the mean of the chosen ones. The head is seen
-from above, nose up, at the moment of the marker.</p>
+<p class="note">Predicted EEG: each line is a channel, the strong line the one that answers most, or the mean
+of a chosen group. The head is seen from above, nose up, at the moment of the marker.</p>
 <div class="courses"><svg class="curves" role="img" aria-labelledby="scalp-title" aria-describedby="scalp-words"></svg>
 <div class="topography"><div class="head"><canvas aria-hidden="true"></canvas>
 <svg class="head" viewBox="-1.2 -1.2 2.4 2.4" role="img" aria-label="Scalp at the chosen moment"></svg></div>

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from braincodec.app.views.figures import largest
 from braincodec.mesh import HEMISPHERES
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ def cortex_in_words(prediction: Prediction, roi: str | None) -> str:
 
 def course_in_words(course: TimeCourse) -> str:
     """The curves of EEG channels, for readers who cannot see them."""
-    sizes = np.abs(np.nan_to_num(course.values))
-    channel, sample = np.unravel_index(int(sizes.argmax()), sizes.shape)
+    channel, sample = largest(course.values)
     value = float(course.values[channel, sample])
     return (
         f"Predicted responses of {len(course.channels)} channels from {1000 * course.times[0]:.0f} to "
@@ -129,8 +129,7 @@ def headline(prediction: Prediction, roi: str | None, subject: str, title: str) 
 
 
 def _largest(course: TimeCourse) -> str:
-    sizes = np.abs(np.nan_to_num(course.values))
-    channel, sample = np.unravel_index(int(sizes.argmax()), sizes.shape)
+    channel, sample = largest(course.values)
     return (
         f"most strongly at <b>{escaped(course.channels[channel])}</b>, "
         f"<b>{1000 * course.times[sample]:.0f}&nbsp;ms</b> after it appears: "
