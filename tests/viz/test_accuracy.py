@@ -80,6 +80,13 @@ def test_a_panel_for_each_region_with_its_units(fmri):
     assert "V1: 30 units" in text_alternative(figure)
 
 
+def test_two_panels_have_room_under_their_heading(fmri):
+    figure = plot_accuracy_against_ceiling(fmri, rois=["V1", "FFA"])
+    figure.canvas.draw()
+    widths = [panel.get_window_extent().width / figure.dpi for panel in panels(figure)]
+    assert min(widths) > 1  # inch
+
+
 def test_units_without_a_number_are_left_out_and_counted():
     figure = plot_accuracy_against_ceiling([0.1, np.nan, 0.3], [0.4, 0.5, np.nan])
     assert len(points(panels(figure)[0])) == 1

@@ -97,6 +97,14 @@ def test_labels_at_line_ends_do_not_overlap(axes):
     assert heights["d"] == pytest.approx(0.9, abs=0.02)
 
 
+def test_a_label_of_two_lines_gets_the_room_of_two(axes):
+    axes.set_ylim(0, 1)
+    layout.end_labels(axes, [(0.5, "one", "k"), (0.5, "two\n(lines)", "k"), (0.5, "three", "k")])
+    axes.figure.canvas.draw()
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert all(upper.y0 >= lower.y1 for lower, upper in itertools.pairwise(boxes))
+
+
 def test_root_figure_is_found_through_subfigures():
     from matplotlib.figure import Figure
 

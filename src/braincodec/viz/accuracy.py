@@ -193,7 +193,9 @@ def _layout(
         return [place]
     columns = min(COLUMNS, amount)
     rows = -(-amount // columns)
-    root = style.single(axes, (PANEL * columns + 0.6, PANEL * (1.15 if square else 0.95) * rows + 0.95))
+    # wide enough for the line under the heading too
+    width = max(PANEL * columns, layout.LETTER * style.SMALL * len(key) / 72) + 0.6
+    root = style.single(axes, (width, PANEL * (1.15 if square else 0.95) * rows + 0.95))
     layout.heading(root, heading, key)
     layout.shared_labels(root, *labels)
     places = layout.panels(root, rows, columns, gap=(0.26, 0.36))

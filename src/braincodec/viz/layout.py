@@ -139,12 +139,13 @@ def end_labels(axes: Axes, labels: Sequence[tuple[float, str, str]], *, size: fl
     """
     low, high = axes.get_ylim()
     points = axes.get_window_extent().height / root_figure(axes).dpi * 72
-    apart = 1.35 * size / max(points, 1) * (high - low)
     ordered = sorted(labels)
     heights = [height for height, _, _ in ordered]
+    line = 1.35 * size / max(points, 1) * (high - low)
+    halves = [line * (1 + text.count("\n")) / 2 for _, text, _ in ordered]  # labels may have several lines
     for _ in range(10 * len(heights)):
         for lower in range(len(heights) - 1):
-            overlap = apart - (heights[lower + 1] - heights[lower])
+            overlap = halves[lower] + halves[lower + 1] - (heights[lower + 1] - heights[lower])
             if overlap > 0:
                 heights[lower] -= overlap / 2
                 heights[lower + 1] += overlap / 2

@@ -18,6 +18,8 @@ from braincodec.viz.alternative import count
 
 # variables of a table of units that are no score
 NOT_SCORES = ("vertex", "hemisphere", "subject", "i", "j", "k", "model_roi", ROI_MEMBERSHIP, "p_value", "q_value")
+# of what is known of units without being a metric
+TITLES = {"ncsnr": "Signal-to-noise ratio (ncsnr)"}
 SQUARED, SIGNED, NORMALISED = "r2_correlation", "correlation", "noise_normalised_accuracy"
 
 
@@ -172,9 +174,11 @@ def metric_title(metric: str) -> str:
 
     Examples
     --------
-    >>> metric_title("some_other_score")
-    'Some other score'
+    >>> metric_title("some_other_score"), metric_title("ncsnr")
+    ('Some other score', 'Signal-to-noise ratio (ncsnr)')
     """
+    if metric in TITLES:
+        return TITLES[metric]
     definition: Any = None
     if metric in METRICS.names():
         definition = getattr(METRICS.get(metric), "definition", None)
