@@ -34,6 +34,12 @@ def test_what_pages_keep_of_the_code_is_current(from_code: Any) -> None:
         assert from_code.filled(text, marks=True, only_kept=True) == text, f"{page.name}: run python docs/fill_pages.py"
 
 
+def test_no_page_is_empty_for_readers_of_its_file(from_code: Any) -> None:
+    for page in from_code.pages_with_parts(DOCS):
+        for place in from_code.PLACE.finditer(page.read_text(encoding="utf-8")):
+            assert place["content"].strip(), f"{page.name}: keep {place['name']}, or say where else it is"
+
+
 def test_every_part_is_on_some_page(from_code: Any) -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in from_code.pages_with_parts(DOCS))
     assert set(from_code.PLACE.findall(text)[0]) and set(re.findall(r"from the code: (\w+) -->", text)) == set(

@@ -1,8 +1,9 @@
 """Parts of pages that are made from the code, so that they cannot say anything else.
 
 A page says where: between `<!-- from the code: NAME -->` and `<!-- end -->`. The site always shows what the code says
-when it is built. What a page has between the two is for readers of the file itself; `python docs/fill_pages.py` writes
-it where there is something, and leaves it empty where there is nothing.
+when it is built. What a page has between the two is for readers of the file itself, on a code host for instance:
+`python docs/fill_pages.py` writes it, except where a page keeps nothing, or one line that begins with `ON_THE_SITE`
+and says where else to look.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from from_code.backbones import backbones
-from from_code.commands import commands
+from from_code.commands import command_table, commands
 from from_code.datasets import dataset_sections, dataset_table
 from from_code.kinds import image_generators, model_kinds
-from from_code.metrics import decoding_metrics, encoding_metrics, quantities
+from from_code.metrics import decoding_metrics, encoding_metrics, metric_table, quantities
 from from_code.models import published_models, published_regions
 from from_code.settings import shipped_settings
 from from_code.suffixes import artefact_files, response_suffixes
@@ -28,12 +29,14 @@ PARTS: dict[str, Callable[[], str]] = {
     for part in (
         artefact_files,
         backbones,
+        command_table,
         commands,
         dataset_sections,
         dataset_table,
         decoding_metrics,
         encoding_metrics,
         image_generators,
+        metric_table,
         model_kinds,
         published_models,
         published_regions,
@@ -42,6 +45,7 @@ PARTS: dict[str, Callable[[], str]] = {
         shipped_settings,
     )
 }
+ON_THE_SITE = "*On the site"
 PLACE = re.compile(r"<!-- from the code: (?P<name>\w+) -->\n(?P<content>.*?)<!-- end -->\n", re.DOTALL)
 
 
@@ -54,7 +58,7 @@ def filled(text: str, *, marks: bool, only_kept: bool = False) -> str:
     marks : bool
         Keep the comments around them.
     only_kept : bool
-        Leave places empty that are empty.
+        Leave places alone that are empty or say `ON_THE_SITE`.
 
     Raises
     ------
@@ -63,7 +67,8 @@ def filled(text: str, *, marks: bool, only_kept: bool = False) -> str:
     """
 
     def made(place: re.Match[str]) -> str:
-        if only_kept and not place["content"].strip():
+        kept = place["content"].strip()
+        if only_kept and (not kept or kept.startswith(ON_THE_SITE)):
             return place[0]
         content = f"\n{PARTS[place['name']]().strip()}\n\n"
         return f"<!-- from the code: {place['name']} -->\n{content}<!-- end -->\n" if marks else content

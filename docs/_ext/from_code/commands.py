@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from typer.main import get_command
 
 from braincodec.cli.app import app
+from from_code.markdown import table
 
 PROGRAM = "braincodec"
 
@@ -15,6 +17,17 @@ PROGRAM = "braincodec"
 def all_commands() -> Iterator[tuple[str, Any]]:
     """Every command with its full name, such as `responses list`, in the order of `--help`."""
     yield from _below("", get_command(app))
+
+
+def command_table() -> str:
+    """A row for each command."""
+    rows = ((f"`{PROGRAM} {name}`", first_sentence(command.help)) for name, command in all_commands())
+    return table(("command", "what it does"), rows)
+
+
+def first_sentence(text: str | None) -> str:
+    """The first sentence of a help text, as Markdown shows it unchanged."""
+    return escaped(re.split(r"(?<=\.)\s", (text or "").strip(), maxsplit=1)[0])
 
 
 def commands() -> str:

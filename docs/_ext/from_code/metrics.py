@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from braincodec.evaluation import METRICS, QUANTITIES
 from braincodec.evaluation.definition import Definition
-from braincodec.report.glossary import COMPARED, facts
+from braincodec.report.glossary import COMPARED, OF, facts, range_in_words
+from from_code.markdown import table
 
 
 def encoding_metrics() -> str:
@@ -27,6 +28,15 @@ def quantities() -> str:
 def _of(direction: str) -> list[Definition]:
     found = [METRICS.get(name).definition for name in METRICS.names()]
     return [definition for definition in found if definition.direction == direction]
+
+
+def metric_table() -> str:
+    """A row for each metric."""
+    rows = (
+        (f"`{one.name}`", one.title, OF[one.of], range_in_words(one.range), one.better)
+        for one in [*_of("encoding"), *_of("both"), *_of("decoding")]
+    )
+    return table(("metric", "what it is", "one value for", "range", "better"), rows)
 
 
 def entries(definitions: Iterable[Definition]) -> str:
