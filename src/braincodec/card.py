@@ -30,7 +30,8 @@ def model_card(encoder: Encoder) -> str:
     tags = [*directions, about.modality, encoder.kind, *(["simulated"] if about.simulated else [])]
     known_licence = about.licence.lower() in HUB_LICENCES
     shape = " x ".join(
-        f"{size} {name}" for name, size in zip(encoder.response_dims, encoder.response_shape, strict=True)
+        f"{size:,} {name}{'' if size == 1 else 's'}"
+        for name, size in zip(encoder.response_dims, encoder.response_shape, strict=True)
     )
     lines = [
         "---",
@@ -50,7 +51,7 @@ def model_card(encoder: Encoder) -> str:
         *_network(encoder),
         *_image_generator(encoder),
         f"| response | {shape} |",
-        f"| response units | {about.response_units.replace('_', ' ')} |",
+        f"| response units | {about.response_units.replace('_', ' ').replace('zscored', 'z-scored')} |",
         *(f"| images | {_images(one)} |" for one in encoder.preprocessings),
         f"| trained on | {cell(about.dataset)}, subject {cell(about.subject)} |",
         f"| licence | {cell(about.licence or 'not stated')} |",
@@ -114,7 +115,9 @@ def _images(preprocessing: Preprocessing) -> str:
         steps.append(f"shorter side to {size}" if isinstance(size, int) else f"resized to {size[0]} x {size[1]}")
     if preprocessing.center_crop is not None:
         steps.append(f"central {preprocessing.center_crop}")
-    steps.append(f"divided by {preprocessing.divisor:g}, mean {preprocessing.mean}, std {preprocessing.std}")
+    if preprocessing.divisor != 1:
+        steps.append(f"divided by {preprocessing.divisor:g}")
+    steps.append(f"mean {preprocessing.mean}, std {preprocessing.std}")
     return ", ".join(steps)
 
 

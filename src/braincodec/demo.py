@@ -130,9 +130,11 @@ def run_demo(
     return DemoResult(**{**vars(result), "text_alternative": words, "trained": trained, "decoded": decoded})
 
 
-def next_steps(result: DemoResult) -> list[str]:
-    """Lines that say where everything is and what to type next."""
+def next_steps(result: DemoResult, program: str = "braincodec") -> list[str]:
+    """Lines that say where everything is and what to type next, with the program as it can be typed."""
     shown = result.folder
+    folder = Path(program).parent
+    python = "" if folder == Path() else f" ({folder / 'python'})"
     return [
         f"figures            {result.figure}, {shown / ACCURACY}, {shown / DECODED_FIGURE}",
         f"responses          {', '.join(str(path) for path in result.outputs.values())}",
@@ -144,17 +146,17 @@ def next_steps(result: DemoResult) -> list[str]:
         "The subject is simulated: its areas, tuning and noise are made up, and no number here was measured.",
         "",
         "Next, in a browser, with your own photographs (needs the extra 'app'):",
-        f"  braincodec app --store {result.store}",
+        f"  {program} app --store {result.store}",
         "with a folder of pictures:",
-        f"  braincodec encode my-pictures/ --store {result.store} --model {_model('fmri')} -o mine.zarr",
+        f"  {program} encode my-pictures/ --store {result.store} --model {_model('fmri')} -o mine.zarr",
         "train and judge again, another way:",
-        f"  braincodec train --config {shown / TRAINED / 'train.yaml'} --set model.readout=best_layer -o mine",
-        f"  braincodec evaluate {shown / TRAINED}",
+        f"  {program} train --config {shown / TRAINED / 'train.yaml'} --set model.readout=best_layer -o mine",
+        f"  {program} evaluate {shown / TRAINED}",
         "with published models (a folder of NED, NEST or BERG as you downloaded it):",
-        "  braincodec models --store neural_encoding_dataset",
-        "  braincodec encode my-pictures/ --store neural_encoding_dataset --model fmri-nsd-fwrf --subject 1 --roi V1 "
+        f"  {program} models --store neural_encoding_dataset",
+        f"  {program} encode my-pictures/ --store neural_encoding_dataset --model fmri-nsd-fwrf --subject 1 --roi V1 "
         "-o v1.zarr",
-        "in Python:",
+        f"in Python{python}:",
         "  import braincodec as bc",
         f'  bc.open_responses("{result.outputs["fmri"]}").bc.select(roi="V1")',
     ]
@@ -181,6 +183,7 @@ def _store(folder: Path, backbone: str | None, calibration: int | None, say: Say
     if folder.is_dir():
         say(f"simulated subjects made by an earlier demo: {folder}")
         return folder
+    say("making a simulated fMRI and a simulated EEG subject, about a minute")
     started = time.monotonic()
     options: dict[str, Any] = {"backbone": backbone} | ({} if calibration is None else {"calibration": calibration})
     with atomic_path(folder) as temporary:

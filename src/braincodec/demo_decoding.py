@@ -115,6 +115,7 @@ def decode_demo(
         say(f"a decoder made by an earlier demo: {model}")
         scores = Scores.load(folder / SCORES)
     else:
+        say("fitting LEA, a model of both directions, to the same subject, about half a minute")
         recording = _recording(backbone, calibration, stimuli)
         with atomic_path(folder, overwrite=True) as temporary:
             temporary.mkdir()

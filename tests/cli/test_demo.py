@@ -71,6 +71,10 @@ def test_next_steps_name_what_exists_and_say_simulated(demo):
     assert str(result.figure) in text
     assert "braincodec encode my-pictures/" in text
     assert f"braincodec app --store {result.store}" in text
+    elsewhere = next_steps(result, ".venv/bin/braincodec")
+    assert not any(line.startswith("  braincodec ") for line in elsewhere)
+    assert f"  .venv/bin/braincodec app --store {result.store}" in elsewhere
+    assert "in Python (.venv/bin/python):" in elsewhere
 
 
 @pytest.mark.slow
@@ -83,6 +87,18 @@ def test_second_demo_uses_the_same_subjects(demo):
     assert again.trained.rows() == result.trained.rows()
     assert again.mean_responses["astronaut"] == pytest.approx(result.mean_responses["astronaut"], rel=1e-4)
     assert open_responses(again.outputs["fmri"]).sizes["stimulus"] == 1
+
+
+def test_program_is_named_as_it_can_be_typed(monkeypatch):
+    from braincodec.cli.output import program
+
+    monkeypatch.setattr("sys.argv", [".venv/bin/braincodec", "demo"])
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert program() == ".venv/bin/braincodec"
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert program() == "braincodec"
+    monkeypatch.setattr("sys.argv", ["-c"])
+    assert program() == "braincodec"
 
 
 def test_missing_extra_is_said_before_anything_is_written(tmp_path, monkeypatch):

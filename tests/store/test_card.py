@@ -81,8 +81,8 @@ def test_facts_of_a_model_of_voxels():
     rows = table(card)
     assert "# fmri-test, subject 1, V1" in card
     assert rows["kind"] == "fwrf"
-    assert rows["response"] == "4 unit"
-    assert rows["response units"] == "zscored within session"
+    assert rows["response"] == "4 units"
+    assert rows["response units"] == "z-scored within session"
     assert rows["images"].startswith("central square, resized to 227 x 227, divided by 255")
     assert rows["trained on"] == "test, subject 1"
     assert rows["cite"] == "Somebody 2024"
@@ -96,7 +96,7 @@ def test_facts_of_a_model_of_voxels():
 
 def test_facts_of_a_model_of_channels_and_its_network():
     rows = table(model_card(eeg()))
-    assert rows["response"] == "4 repetition x 3 channel x 5 time"
+    assert rows["response"] == "4 repetitions x 3 channels x 5 times"
     assert rows["response units"] == "microvolt"
     rows = table(model_card(gabor_linear()))
     assert rows["network"] == "gabor:bank"

@@ -147,6 +147,9 @@ def test_what_is_no_store_is_refused_with_what_was_expected(tmp_path):
     (tmp_path / "pictures").mkdir()
     with pytest.raises(InputValueError, match=r"is no store: expected encoding_models/.*it holds pictures"):
         open_store(tmp_path)
+    (tmp_path / "pictures" / "fmri-test" / "subject-01").mkdir(parents=True)
+    with pytest.raises(InputValueError, match=r"it holds pictures; did you mean .*pictures\?"):
+        open_store(tmp_path)
     with pytest.raises(InputTypeError, match="opened by its path or address, got int"):
         open_store(3)
     with pytest.raises(InputValueError, match=r"options \['anon'\] are for remote addresses"):

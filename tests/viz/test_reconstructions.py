@@ -75,6 +75,13 @@ def test_of_many_those_shown_run_from_the_best_to_the_worst():
     assert "5 of 100 stimuli, evenly spaced from best to worst" in texts(figure)
 
 
+def test_scores_below_the_images_are_told_with_chance_where_there_is_one():
+    arrays = plain(3), plain(3, 100), [0.9, 0.1, 0.5]
+    told = texts(plot_reconstructions(*arrays, metric="two_way_pixels"))
+    assert "3 stimuli, from best to worst; below each its score, chance 0.50" in told
+    assert "3 stimuli, from best to worst" in texts(plot_reconstructions(*arrays, metric="pixel_correlation"))
+
+
 def test_without_scores_the_order_stays():
     figure = plot_reconstructions(plain(8), plain(8, 100))
     assert [seen for seen, _ in pairs(figure)] == list(range(8))

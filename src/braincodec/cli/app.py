@@ -63,7 +63,7 @@ OPTION_OF_ARGUMENT = {
 
 app = typer.Typer(
     name="braincodec",
-    help="Images to brain responses: run and judge models of fMRI and EEG.",
+    help="Images to brain responses and back: run, train and judge models of fMRI, EEG and spikes.",
     epilog="Start with 'braincodec demo'. Every command has its own --help.",
     no_args_is_help=True,
     add_completion=False,

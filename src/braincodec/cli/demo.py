@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from braincodec.cli.options import ShowProgress
-from braincodec.cli.output import note, say, say_table
+from braincodec.cli.output import note, program, say, say_table
 
 
 def demo(
@@ -40,7 +40,7 @@ def demo(
         title = f"LEA, a model of both directions, fitted to the simulated subject: {stimuli} test stimuli"
         say_table(columns, result.decoded.rows(), title=title)
         say(f"{result.decoded.honest}.\n")
-    for line in next_steps(result):
+    for line in next_steps(result, program()):
         say(line)
     if result.decoded is not None:
         say(f"\ndecoded images beside the seen ones: {result.decoded.figure}")

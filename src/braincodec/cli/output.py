@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from braincodec.subjects import ranges as ranges
 
+PROGRAM = "braincodec"
 WIDTH_WITHOUT_TERMINAL = 160
 
 
@@ -22,6 +25,14 @@ def say(text: str) -> None:
 def note(text: str) -> None:
     """Write a remark to stderr."""
     typer.echo(text, err=True)
+
+
+def program() -> str:
+    """The program as the reader can type it: by its name where a shell finds it, else by the path it was called by."""
+    called = sys.argv[0]
+    if Path(called).name != PROGRAM or shutil.which(PROGRAM):
+        return PROGRAM
+    return called
 
 
 def say_json(value: Any) -> None:

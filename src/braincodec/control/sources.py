@@ -118,7 +118,8 @@ class StoreSource(Source):
         if len(known) != 1:
             raise InputValueError(
                 f"{self.store.address} has {len(known) or 'no'} {'models' if what == 'model' else 'stimulus sets'} "
-                f"with generated responses{': choose one of ' + ', '.join(known) if known else ''}"
+                "with generated responses"
+                + (f": choose one of {', '.join(known)}" if known else "; 'braincodec synthesize' makes them")
             )
         return str(known[0])
 

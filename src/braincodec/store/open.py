@@ -59,5 +59,14 @@ def open_store(address: str | Path, **options: Any) -> Store:
         return store
     raise InputValueError(
         f"{address} is no store: expected {MODELS_FOLDER}/ (NED, NEST, BERG), or <model>/subject-01/ and "
-        f"{RESPONSES}/ (braincodec); it holds {', '.join(sorted(names)[:10]) or 'nothing'}"
+        f"{RESPONSES}/ (braincodec); it holds {', '.join(sorted(names)[:10]) or 'nothing'}{_nearby(address)}"
     )
+
+
+def _nearby(address: str | Path) -> str:
+    """The store that somebody may mean who names the folder around it."""
+    if "://" in str(address):
+        return ""
+    models = [*Path(address).glob("*/*/subject-*"), *Path(address).glob(f"*/{MODELS_FOLDER}/*")]
+    stores = sorted({path.parents[1] for path in models if path.is_dir()})
+    return f"; did you mean {' or '.join(map(str, stores[:3]))}?" if stores else ""

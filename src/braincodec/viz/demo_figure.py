@@ -118,7 +118,7 @@ def _draw_eeg(figure: SubFigure, image: NDArray[np.uint8], response: xr.DataArra
     title = "Predicted EEG of a simulated subject, mean of its repetitions"
     figure.text(0.26, 0.96, title, fontsize=11, weight="bold", va="top")
     _show(figure.add_axes((0.26, 0.27, 0.10, 0.48)), image)
-    course = figure.add_axes((0.405, 0.19, 0.235, 0.63))
+    course = figure.add_axes((0.418, 0.19, 0.222, 0.63))
     plot_time_course(response, marks=LATENCIES, axes=course)
     describe(course, f"EEG for {name}. {text_alternative(course)}")
     at = [response.sel(time=latency, method="nearest") for latency in LATENCIES]

@@ -134,7 +134,7 @@ def _draw(images: Images, chosen: NDArray[np.intp], samples: int, which: str, ax
     height = blocks * (rows * cell * truth.shape[1] / truth.shape[2] + 0.05 * samples + between) + 0.65
     root = style.single(axes, (max(0.4 + columns * cell, 3.2), height))
     title = f"{metric_title(name)} of decoded images" if name else "Seen and decoded images"
-    layout.heading(root, title, _note(len(chosen), len(truth), values is not None, which), above=14)
+    layout.heading(root, title, _note(len(chosen), len(truth), values is not None, which) + _below(name), above=14)
     panels = layout.panels(root, rows * blocks, columns, gap=(0.05, 0.05), pairs=between, together=rows)
     for position, item in enumerate(chosen):
         block, column = divmod(position, columns)
@@ -234,6 +234,14 @@ def _note(shown: int, amount: int, sorted_: bool, which: str) -> str:
     if not sorted_:
         return words + (f", {CHOSEN[which].removesuffix(' from best to worst')}" if shown < amount else "")
     return words + (f", {CHOSEN[which]}" if shown < amount else ", from best to worst")
+
+
+def _below(metric: str) -> str:
+    """What the numbers below the images are, where the metric has a level of chance to read them by."""
+    definition = getattr(METRICS.get(metric), "definition", None) if metric in METRICS.names() else None
+    if definition is None or not definition.chance:
+        return ""
+    return f"; below each its score, chance {number(definition.chance)}"
 
 
 def _words(images: Images, chosen: NDArray[np.intp], which: str, lower: bool) -> str:
