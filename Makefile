@@ -26,12 +26,14 @@ $(BIN)/python:
 
 # the demo and the explorer page; what is installed for development includes what they need
 $(VENV)/.installed-demo: $(BIN)/python pyproject.toml $(CONSTRAINTS)
-	test $(VENV)/.installed-dev -nt pyproject.toml || $(INSTALL) -e '.[app]'
-	touch $@
+	@test $(VENV)/.installed-dev -nt pyproject.toml || { \
+		echo "installing what the demo and the explorer need into $(VENV): about 2 GB, some minutes"; $(INSTALL) -e '.[app]'; }
+	@touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml $(CONSTRAINTS)
+	@echo "installing all extras and what tests need into $(VENV): about 3 GB, some minutes"
 	$(INSTALL) -e '.[dev]'
-	touch $@
+	@touch $@
 
 install: $(VENV)/.installed-dev
 

@@ -19,6 +19,7 @@ from braincodec.errors import DamagedFileError, InputTypeError, InputValueError,
 from braincodec.models.base import MODELS, Encoder
 from braincodec.models.description import ModelDescription
 from braincodec.responses.checks import check_attrs, plain_strings
+from braincodec.tensor_file import write_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -134,9 +135,6 @@ def write_artefact(path: str | Path, encoder: Encoder, *, overwrite: bool = Fals
 
 
 def _write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     plain, storages = {}, set()
     for name, tensor in tensors.items():
         own = tensor.detach().cpu().contiguous()
@@ -144,10 +142,7 @@ def _write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
         # the format holds each tensor by itself: views of one storage are copied
         plain[name] = own.clone() if place in storages or own.untyped_storage().nbytes() > own.nbytes else own
         storages.add(place)
-    try:
-        save_file(plain, path)
-    except SafetensorError as error:  # also for a full disk
-        raise OSError(str(error)) from error
+    write_tensors(path, plain)
 
 
 def _write_units(path: Path, units: xr.Dataset) -> None:

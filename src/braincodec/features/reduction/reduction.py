@@ -14,6 +14,7 @@ from braincodec.device import fast_matmul
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError
 from braincodec.features.reduction.table import FeatureTable, device_with_doubles
 from braincodec.progress import progress_bar
+from braincodec.tensor_file import write_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -152,11 +153,9 @@ class Reduction:
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write to a ``.safetensors`` file."""
-        from safetensors.torch import save_file
-
         tensors = self.tensors() | {VARIANCE: self._whole(VARIANCE)}
         with atomic_path(path, overwrite=overwrite) as temporary:
-            save_file(tensors, temporary, metadata={METADATA: json.dumps(self.about)})
+            write_tensors(temporary, tensors, metadata={METADATA: json.dumps(self.about)})
         return Path(path)
 
     def __repr__(self) -> str:

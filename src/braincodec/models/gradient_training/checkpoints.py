@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from braincodec import atomic
 from braincodec.errors import OutputError
+from braincodec.tensor_file import write_tensors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -157,12 +158,6 @@ def kept_in(
 
 
 def _write(path: Path, tensors: Weights) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        save_file(plain, path)
-    except SafetensorError as error:  # how it reports a disk that is full
-        raise OSError(str(error)) from error
+    write_tensors(path, plain)
     atomic.sync(path)

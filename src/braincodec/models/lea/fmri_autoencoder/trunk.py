@@ -14,6 +14,7 @@ from braincodec.config import Config
 from braincodec.errors import DamagedFileError, InputValueError, MissingFileError, UnknownNameError
 from braincodec.models.lea.fmri_autoencoder.network import FMRIAutoencoder, FMRIAutoencoderConfig
 from braincodec.responses.coordinates import package_version
+from braincodec.tensor_file import write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -243,9 +244,6 @@ def write_trunk(
     ------
     OutputError
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     parts = [trunk_of(network) for network in networks.values()]
     tensors = dict(parts[0].weights)
     for number, part in enumerate(parts):
@@ -254,10 +252,7 @@ def write_trunk(
         refuse_other_folder(path, CONFIG, "pre-trained fMRI autoencoder")
     with atomic_path(path, overwrite=overwrite) as folder:
         folder.mkdir()
-        try:
-            save_file(tensors, folder / WEIGHTS)
-        except SafetensorError as error:  # how it reports a disk that is full
-            raise OSError(str(error)) from error
+        write_tensors(folder / WEIGHTS, tensors)
         config = TrunkConfig.parse(
             {
                 "format": FORMAT,
