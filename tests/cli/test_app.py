@@ -82,6 +82,7 @@ def test_missing_option_is_exit_code_2(run):
     outcome = run("encode", "x.png")
     assert outcome.code == 2
     assert "--model" in outcome.err
+    assert "Example: braincodec encode pictures/ --store" in outcome.err
 
 
 def test_mistake_is_one_line_on_stderr_and_exit_code_1(run):

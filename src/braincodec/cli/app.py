@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,8 +37,8 @@ from braincodec.cli.train import train
 from braincodec.cli.verify import verify
 from braincodec.errors import BraincodecError
 
-DEBUG = "--debug"
-MISTAKE, INTERRUPTED = 1, 130
+DEBUG, EXAMPLE = "--debug", "Example: "
+MISTAKE, NOT_UNDERSTOOD, INTERRUPTED = 1, 2, 130
 # the commands that keep what an interrupted run has done
 RESUMED = {
     "convert",
@@ -154,12 +154,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             _leave_interrupted(kept)
+        if stop.code == NOT_UNDERSTOOD:
+            _show_example(kept)
         raise
     except (BraincodecError, OSError, MemoryError) as error:
         if debug:
             raise
         note(f"error: {_in_words(error)}")
         sys.exit(MISTAKE)
+
+
+def _show_example(arguments: list[str]) -> None:
+    """A line of the command that was meant, as its help has it."""
+    group: Any = typer.main.get_command(app)
+    meant = group.commands.get(next(iter(arguments), ""))
+    if meant is not None and (meant.epilog or "").startswith(EXAMPLE):
+        note(f"\n{meant.epilog}")
 
 
 def _leave_interrupted(arguments: list[str]) -> None:

@@ -166,7 +166,8 @@ def choose_on(
     known = known_images(responses)
     if settings["images"] > len(known):
         raise InputValueError(
-            f"{settings['images']:,} images were asked for, and there are {len(known):,} with responses"
+            f"{settings['images']:,} images were asked for, and there are {len(known):,} with responses; "
+            "ask for fewer (--images, images=)"
         )
     signs = np.array([1.0] * len(drive) + [-1.0] * len(suppress))
     values = responses.values[:, :, known]

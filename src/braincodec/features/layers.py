@@ -74,7 +74,8 @@ def resolve_layers(module: nn.Module, patterns: Iterable[str]) -> dict[str, str]
         if not found and pattern == OUTPUT:
             found = {OUTPUT: WHOLE}
         if not found:
-            raise UnknownNameError("layer", pattern, [*names, *aliases])
+            outer_first = sorted([*names, *aliases], key=lambda name: name.count("."))
+            raise UnknownNameError("layer", pattern, outer_first)
         wanted.update({name: target for name, target in found.items() if name not in wanted})
     return wanted
 
