@@ -139,3 +139,16 @@ def test_preparation_travels_with_the_responses(raw_eeg, tmp_path):
     recording = ThingsEEG2(raw_eeg, preparation={"sampling_rate": 50.0}, cache=tmp_path).subject("1")
     assert '"sampling_rate": 50.0' in recording.responses.attrs["preparation"]
     assert recording.responses.attrs["response_units"] == "noise_normalised"
+
+
+@pytest.mark.parametrize(
+    ("settings", "scaling"),
+    [
+        ({"noise_normalisation": "none"}, "original"),
+        ({"noise_normalisation": "none", "standardisation": "training"}, "zscored_within_session"),
+        ({"standardisation": "training_and_test"}, "zscored_within_session"),
+    ],
+)
+def test_responses_say_how_they_were_scaled(raw_eeg, tmp_path, settings, scaling):
+    recording = ThingsEEG2(raw_eeg, preparation={"sampling_rate": 50.0, **settings}, cache=tmp_path).subject("1")
+    assert recording.responses.attrs["response_units"] == scaling

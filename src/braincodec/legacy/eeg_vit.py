@@ -28,7 +28,7 @@ class ThingsEegViT(Family):
     model = "eeg-things_eeg_2-vit_b_32"
     modality, dataset, name = "eeg", "things_eeg_2", "vit_b_32"
     kind = "linear"
-    response_units = "noise_normalised"
+    response_units = "zscored_within_session"  # of current source density, as NED's script prepares it
     notes = CARD_NOTE
     licence = "CC-BY-4.0"
     citation = "Gifford et al. 2022 (THINGS-EEG2); Gifford 2024 (Neural Encoding Dataset)"

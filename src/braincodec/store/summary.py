@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from braincodec.store.base import ModelEntry, Store
 
 SCALING = {
-    "zscored_within_session": "z-scored within each scanning session: 0 is a unit's mean response, 1 one standard "
+    "zscored_within_session": "z-scored within each recording session: 0 is a unit's mean response, 1 one standard "
     "deviation of its single-trial responses",
     "noise_normalised": "multivariate noise normalisation within each session: no physical unit, noise has variance 1",
     "original": "in the units of the original recording",

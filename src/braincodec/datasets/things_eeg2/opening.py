@@ -125,9 +125,15 @@ def raw_trials(
         tables[part] = picture_table(shown, counts[part], start, shuffled=preparation.repetitions == "published")
         start += len(shown)
     trials = Stacked(*(own.trials[part] for part in PARTS for own in prepared))
-    units: ResponseUnits = "original" if preparation.noise_normalisation == "none" else "noise_normalised"
     settings = json.dumps(preparation.model_dump(mode="json"))
-    return Found(trials, tables, first.channels, first.times, units, settings)
+    return Found(trials, tables, first.channels, first.times, _scaling(preparation), settings)
+
+
+def _scaling(preparation: Preparation) -> ResponseUnits:
+    """What the last step that scales leaves the responses in."""
+    if preparation.standardisation != "none":
+        return "zscored_within_session"
+    return "original" if preparation.noise_normalisation == "none" else "noise_normalised"
 
 
 def picture_table(shown: NDArray[np.int64], pictures: int, start: int, *, shuffled: bool) -> NDArray[np.int64]:
