@@ -151,6 +151,7 @@ def test_bars_are_compared_with_the_gallery(explorer, gallery, model):
     pixels = images(1, seed=7)[0]
     prediction = wait_until_ready(explorer, pixels, model)
     assert prediction.reference.images == len(gallery)
+    assert prediction.reference.text == f"{len(gallery)} images of the gallery"  # and no path of this machine
     answers = explorer.store.encoder(model).encode(gallery, device="cpu", progress=False)
     if model == VERTICES:
         levels, own = (one.bc.select(roi="V1").mean("unit").values for one in (answers, prediction.responses))
