@@ -121,5 +121,5 @@ def test_a_function_that_breaks_its_word_is_told():
 def test_a_stray_nan_is_named_by_its_own_unit(tiny_tiles):
     features, responses = plain.signal(60, 9, 20)
     responses[7, 13] = np.nan
-    with pytest.raises(InputValueError, match="at stimulus 7, unit 13"):
+    with pytest.raises(InputValueError, match="at stimulus 7, unit 13; leave the unit or the stimulus out"):
         ridge_cv(features, responses, ALPHAS)
