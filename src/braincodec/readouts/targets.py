@@ -78,8 +78,8 @@ class Targets:
             unit = int(stray.argmax())
             raise InputValueError(
                 f"{stray.sum()} units have responses that are NaN or infinite for some stimuli, the first at stimulus "
-                f"{finite[:, unit].argmin()}, unit {units.start + unit}; leave the unit or the stimulus out, or make all "
-                "responses of the unit NaN, and it is not predicted"
+                f"{finite[:, unit].argmin()}, unit {units.start + unit}; leave the unit or the stimulus out, or make "
+                "all responses of the unit NaN, and it is not predicted"
             )
         return values, missing
 
