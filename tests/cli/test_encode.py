@@ -28,7 +28,7 @@ def test_every_suffix_holds_what_python_computes(encode, small_store, pictures, 
     output = tmp_path / f"v1{suffix}"
     outcome = encode(pictures, "--roi", "V1", "-o", output)
     assert outcome.code == 0
-    assert outcome.out.startswith(f"{output}: responses, 4 stimuli x 5 unit, float32")
+    assert outcome.out.startswith(f"{output}: responses, 4 stimuli x 5 units, float32")
     expected = open_store(small_store).encoder(MODEL, subject=1, roi="V1").encode(pictures)
     np.testing.assert_allclose(open_responses(output).values, expected.values, rtol=1e-6)
 

@@ -95,7 +95,8 @@ def encode(
     seconds = time.monotonic() - started
     responses = open_responses(output)
     _note_skipped(skipped, stimuli)
-    shape = " x ".join(f"{responses.shape[n]:,} {name}" for n, name in enumerate(("stimuli", *encoder.response_dims)))
+    names = ("stimuli", *(f"{name}s" for name in encoder.response_dims))
+    shape = " x ".join(f"{count:,} {name}" for count, name in zip(responses.shape, names, strict=True))
     words = "simulated responses" if encoder.description.simulated else "responses"
     rate = "an unfinished run was completed" if resumed else f"{len(stimuli) / max(seconds, 1e-9):,.1f} images/s"
     say(f"{output}: {words}, {shape}, {responses.dtype}, {size(responses.nbytes)}; {seconds:.1f} s, {rate}")
