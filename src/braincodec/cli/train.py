@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from braincodec.cli.options import AsJson, Overwrite, ShowProgress, parse_batch_size
-from braincodec.cli.output import note, say, say_json, say_table, size
+from braincodec.cli.output import note, program, say, say_json, say_table, size
 from braincodec.errors import InputValueError
 
 if TYPE_CHECKING:
@@ -208,13 +208,13 @@ def next_steps(result: TrainResult) -> list[str]:
     lines += [f"settings      {out}/train.yaml", ""]
     choice = f" --subject {first.piece.subject}" + (f" --roi {first.piece.roi}" if first.piece.roi and not one else "")
     simulated = " (the subject is simulated: nothing here was measured)" if _simulated(result) else ""
-    decodes = "decoding" in directions(result.config.kind)
+    decodes, name = "decoding" in directions(result.config.kind), program()
     return [
         *lines,
         f"Next{simulated}:",
-        f"  braincodec encode my-pictures/ --store {out} --model {model}{choice} -o mine.zarr",
-        *([f"  braincodec decode my-responses.npy --model {out}{choice} -o decoded"] if decodes else []),
-        f"  braincodec evaluate {out}",
+        f"  {name} encode my-pictures/ --store {out} --model {model}{choice} -o mine.zarr",
+        *([f"  {name} decode my-responses.npy --model {out}{choice} -o decoded"] if decodes else []),
+        f"  {name} evaluate {out}",
         "in Python:",
         f'  bc.Encoder.load("{first.path if not one else out}").encode("my-pictures")',
     ]
