@@ -63,4 +63,4 @@ def escaped(words: str) -> str:
     """Help text as Markdown shows it unchanged."""
     for character in "\\*_[]<>$#":
         words = words.replace(character, f"\\{character}")
-    return " ".join(words.split())
+    return " ".join(words.split()).replace("--", "\\-\\-")  # else typographers make a dash of them
