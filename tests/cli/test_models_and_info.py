@@ -23,7 +23,7 @@ def test_models_table_and_json_say_the_same(run, small_store):
 def test_info_shows_regions_of_each_subject_scores_and_scaling(run, small_store):
     outcome = run("info", MODEL, "--store", small_store)
     assert outcome.code == 0
-    for words in ("CC0", "Nobody 2025", "z-scored within each scanning session", "subject 2", "ncsnr"):
+    for words in ("CC0", "Nobody 2025", "z-scored within each recording session", "subject 2", "ncsnr"):
         assert words in outcome.out
     (ffa,) = [line.split() for line in outcome.out.splitlines() if line.split()[:2] == ["FFA-1", "x"]]
     assert ffa == ["FFA-1", "x"]  # subject 2 lacks it
@@ -57,7 +57,7 @@ def test_info_of_published_folder(run, golden):
     assert "lateral" in outcome.out
     assert "noise ceiling" in outcome.out
     eeg = run("info", "eeg-things_eeg_2-vit_b_32", "--store", golden / "neural_encoding_dataset")
-    assert "noise normalisation" in eeg.out
+    assert "z-scored within each recording session" in eeg.out
     assert "4 x 17 x 20" in eeg.out
 
 
