@@ -112,7 +112,7 @@ def _places(gr: Any, visits: Visits, static: str, local: bool) -> dict[str, Any]
             with gr.Group(elem_id="pattern-upload"):
                 places["pattern"] = gr.UploadButton("Choose a pattern (.npy, .csv)", type="filepath", visible=True)
             places["about"] = html("about")
-    html("foot", shell.foot(str(visits.explorer.store.address), local))
+    html("foot", shell.foot(visits.explorer.store.address, local))
     places["payload"] = html("payload", '<div id="bc-payload" data-payload="{}"></div>')
     places["bridge"] = gr.HTML("", elem_id="w-bridge", js_on_load=BRIDGE, apply_default_css=False)
     places["timer"] = gr.Timer(ASKED_EVERY, active=False)

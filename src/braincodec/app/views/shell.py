@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from braincodec.app.state import VIEWS
@@ -83,11 +84,12 @@ def examples(offered: Sequence[Example], address: str) -> str:
 
 
 def foot(store: str, host_is_local: bool) -> str:
-    """What happens to a visitor's photograph."""
+    """What happens to a visitor's photograph, and whose models these are; not where a store lies on the machine."""
+    name = store if "://" in store else Path(store).resolve().name
     where = "this computer" if host_is_local else "the computer that runs this page"
     return (
         f"<footer><p>Photographs go to {where} only; nothing is sent elsewhere, and uploads are deleted after an hour "
-        f"or two. Models of {escaped(store)}. Predictions, not measurements.</p></footer>"
+        f"or two. Models of the store {escaped(name)}. Predictions, not measurements.</p></footer>"
     )
 
 
