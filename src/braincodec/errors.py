@@ -54,6 +54,8 @@ class UnknownNameError(InputValueError):
     --------
     >>> print(UnknownNameError("roi", "FAA-1", choices=["V1", "FFA-1"]))
     unknown roi 'FAA-1'; did you mean 'FFA-1'? available: V1, FFA-1
+    >>> print(UnknownNameError("roi", "V1 FFA-1", choices=["V1", "FFA-1"]))
+    unknown roi 'V1 FFA-1'; did you mean 'V1,FFA-1' (in Python a list)? available: V1, FFA-1
     """
 
     def __init__(self, what: str, name: object, choices: Iterable[object], where: str = "", hint: str = "") -> None:
@@ -64,6 +66,9 @@ class UnknownNameError(InputValueError):
             shown += f", and {len(self.choices) - MOST_CHOICES_SHOWN} more"
         place = f" {where}" if where else ""
         guess = f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        several = str(name).split()
+        if len(several) > 1 and set(several) <= set(self.choices):
+            guess = f" did you mean {','.join(several)!r} (in Python a list)?"
         more = f"; {hint}" if hint else ""
         super().__init__(f"unknown {what} {name!r}{place};{guess} available: {shown}{more}")
 

@@ -81,6 +81,7 @@ def launch(
     with contextlib.ExitStack() as stack:
         stack.enter_context(_ended_by_any_signal())
         stack.enter_context(private_uploads())
+        say("getting the page ready; this takes some seconds")
         explorer = stack.enter_context(_explorer(store, gallery, device))
         _prepare(explorer)
         app = build_app(explorer, local=local)
