@@ -58,8 +58,8 @@ def test_without_gradio_the_extra_is_named(run, small_store, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_page_is_served_until_it_is_told_to_end_and_leaves_nothing_behind(small_store, tmp_path, ending):
+@pytest.mark.parametrize("endings", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
+def test_page_is_served_until_it_is_told_to_end_and_leaves_nothing_behind(small_store, tmp_path, endings):
     pytest.importorskip("gradio")
     port = free_port()
     words = f"from braincodec.cli.app import main; main(['app', '--store', {str(small_store)!r}, '--port', '{port}'])"
@@ -76,7 +76,9 @@ def test_page_is_served_until_it_is_told_to_end_and_leaves_nothing_behind(small_
                 time.sleep(0.2)
         assert b"braincodec explorer" in page
         assert list(tmp_path.glob("braincodec-app-*")) != []
-        server.send_signal(ending)
+        for ending in endings:
+            server.send_signal(ending)
+            time.sleep(0.05)
         _, said = server.communicate(timeout=60)
     finally:
         server.kill()

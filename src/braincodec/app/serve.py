@@ -148,6 +148,8 @@ def run(app: Guard, host: str, port: int) -> None:
 
     class EndingServer(uvicorn.Server):  # type: ignore[name-defined]
         def handle_exit(self, sig: int, frame: Any) -> None:
+            if self.should_exit:  # it ends in a moment; asked again, it would only break off with a traceback
+                return
             app.end()  # streams of visitors would be waited for
             super().handle_exit(sig, frame)
 
