@@ -106,8 +106,8 @@ def _key(name: str) -> str:
 
 
 def _with_nearest(name: str, ids: Sequence[str]) -> str:
-    compared = ids[:MOST_COMPARED]
+    compared, key = ids[:MOST_COMPARED], _key(name)
     # img_7 means img_007 rather than img_70
-    same_number = [one for one in compared if _key(one) == _key(name)]
+    same_number = [one for one in compared if _key(one) == key]
     near = same_number or nearest_names(name, compared, limit=1)
     return f"{name!r} (nearest: {near[0]!r})" if near else repr(name)
